@@ -1,0 +1,92 @@
+#pragma once
+// The commands, one file each. main.cpp parses flags into these structs; a command returns an exit code or throws Error.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace dsd {
+
+// `--set key=value` and the short flags that stand for keys, in the order given.
+using Overrides = std::vector<std::string>;
+
+struct TrainOptions {
+  std::string recipe;
+  Overrides overrides;
+  std::string run;  // empty: runs/<recipe>-<task>-<n>
+  bool resume = false;
+  bool allow_drift = false;
+  bool dry_run = false;
+  bool baseline = false;
+  std::string json;  // empty: none
+  int threads = 0;   // 0: all cores
+};
+int run_train(const TrainOptions& options);
+
+struct EvalOptions {
+  std::vector<std::string> models;
+  std::string task, data, split = "dev", json, predictions;
+  std::vector<std::string> labels;  // the labels' order, for a model that has only LABEL_n
+  bool speed = true;
+  std::int64_t max_length = 128;
+  std::string dtype = "fp32", device = "cpu";
+  Overrides overrides;  // data.* and task keys for a task of one's own
+  int threads = 0;
+};
+int run_eval(const EvalOptions& options);
+
+struct PredictOptions {
+  std::string model;
+  std::vector<std::string> texts;  // empty: lines of standard input
+  std::string json;
+  std::int64_t max_length = 128;
+  int threads = 0;
+};
+int run_predict(const PredictOptions& options);
+
+struct FeaturesOptions {
+  std::string model, file, out;
+  std::int64_t max_length = 128;
+  int threads = 0;
+};
+int run_features(const FeaturesOptions& options);
+
+struct ExportOptions {
+  std::string model, out, scheme = "fp32";
+  std::string sample;  // text file for the read-back check; empty: the run's own dev set
+  bool force = false;  // replace OUT
+  int threads = 0;
+};
+int run_export(const ExportOptions& options);
+
+struct LossOptions {
+  std::string kind, student, teacher, labels, settings;
+  double temperature = 1.0;
+  bool gradient = false;
+};
+int run_loss(const LossOptions& options);
+
+struct TokenizeOptions {
+  std::string model, file;
+};
+int run_tokenize(const TokenizeOptions& options);
+
+struct RecipeOptions {
+  enum class Action { check, show, explain, list } action = Action::check;
+  std::vector<std::string> files;
+  Overrides overrides;
+  std::string key;  // explain: one key and what is below it
+};
+int run_recipe(const RecipeOptions& options);
+
+struct InitOptions {
+  std::string data, out = "recipe.yaml", teacher;
+  bool force = false;
+};
+int run_init(const InitOptions& options);
+
+// One fact a line: our version, LibTorch's, CUDA's and NCCL's, the device asked for.
+std::string version_text();
+
+}  // namespace dsd

@@ -1,0 +1,58 @@
+#pragma once
+// A split, tokenised once. Token ids lie in an unlinked temporary file and are read by pread, so that memory holds a few
+// bytes an example whatever the length of the text: ten times the rows raise the peak by under 20 MiB.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/hash.h"
+#include "core/data/task.h"
+#include "core/text/tokenizer.h"
+#include "core/types/batch.h"
+
+namespace dsd {
+
+struct Example {
+  std::vector<std::int32_t> ids;
+  std::int32_t second_begins = 0;  // first token of segment 1; ids.size() when there is none
+  std::int32_t label = -1;         // class index, -1 none
+  float value = 0;                 // NaN none
+};
+
+class Dataset {
+ public:
+  Dataset();
+  ~Dataset();
+  Dataset(Dataset&&) noexcept;
+  Dataset& operator=(Dataset&&) noexcept;
+
+  // Reads and tokenises one file and appends its rows. At most `limit` rows (0: all). Errors name file and line.
+  void append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer, std::int64_t limit);
+  // One example from outside a file (`predict`).
+  void append(const Example& example);
+
+  std::int64_t size() const;
+  std::int64_t tokens() const;
+  std::int64_t labelled() const;
+  std::int64_t length(std::int64_t index) const;   // tokens
+  std::int32_t label(std::int64_t index) const;    // class index, -1 none
+  float value(std::int64_t index) const;           // NaN none
+  Example read(std::int64_t index) const;
+  Key128 fingerprint() const;                      // of everything a run depends on: ids, segments, labels, order
+
+ private:
+  struct Store;
+  std::unique_ptr<Store> store_;
+};
+
+// Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head reading each
+// sequence's first token (or its last, for a decoder). `first` is the place in the step of examples[0].
+enum class ReadRow { first, last };
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
+                 std::int64_t first);
+
+}  // namespace dsd

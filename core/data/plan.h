@@ -1,0 +1,41 @@
+#pragma once
+// The order of examples: a pure function of (seed, epoch), so that resume needs no state. The examples of an epoch are
+// shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the epoch are
+// shuffled: batches hold sequences of like length, and no two epochs are alike.
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/data/dataset.h"
+
+namespace dsd {
+
+class Plan {
+ public:
+  // `batch` examples in a step; the last step of an epoch may be smaller.
+  Plan(const Dataset& data, std::int64_t batch, std::uint64_t seed);
+
+  std::int64_t steps_per_epoch() const;
+  // The examples of a step, counted from 0 over the whole run, in the order that places are given in.
+  std::vector<std::int64_t> step(std::int64_t index);
+
+ private:
+  void order_epoch(std::int64_t epoch);
+
+  const Dataset* data_;
+  std::int64_t batch_;
+  std::uint64_t seed_;
+  std::int64_t epoch_ = -1;
+  std::vector<std::int32_t> order_;  // of the epoch at hand
+};
+
+// Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens; an example longer than
+// that stands alone.
+std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,
+                                                         std::int64_t tokens);
+
+// All examples, longest first: the order of evaluation, so that a batch's memory peaks at once.
+std::vector<std::int64_t> by_length(const Dataset& data);
+
+}  // namespace dsd

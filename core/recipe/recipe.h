@@ -1,0 +1,193 @@
+#pragma once
+// A recipe: what a run is made of, as typed structs (design section 5). Each struct's `fields` is the one place that names a
+// key, its default, its range and its meaning; the reader, the writer, overrides and `recipe explain` are visitors over it.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/config/fields.h"
+#include "losses/configs.h"
+#include "schedules/configs.h"
+
+namespace dsd {
+
+enum class TextFormat { automatic, tsv, jsonl, text };
+template <>
+struct EnumNames<TextFormat> {
+  static constexpr std::array<std::pair<std::string_view, TextFormat>, 4> names{{{"auto", TextFormat::automatic},
+                                                                                 {"tsv", TextFormat::tsv},
+                                                                                 {"jsonl", TextFormat::jsonl},
+                                                                                 {"text", TextFormat::text}}};
+};
+
+struct ColumnsConfig {
+  std::string text = "text";
+  std::optional<std::string> text_pair;
+  std::string label = "label";
+  static void fields(auto& self, auto& v) {
+    v("text", self.text, "column (or JSON key) of the text");
+    v("text_pair", self.text_pair, "column of the second text, for a task of pairs; null: single texts");
+    v("label", self.label, "column of the label");
+  }
+};
+
+struct DataConfig {
+  std::string root;
+  std::optional<std::string> train, dev, test;
+  std::vector<std::string> unlabelled;
+  TextFormat format = TextFormat::automatic;
+  ColumnsConfig columns;
+  std::vector<std::string> labels;
+  std::int64_t max_length = 128;
+  std::optional<std::int64_t> train_rows;
+  static void fields(auto& self, auto& v) {
+    v("root", self.root, "folder of the data: for GLUE the suite's or the task's", required);
+    v("train", self.train, "training file under root; null: the task's own");
+    v("dev", self.dev, "file that scores are taken on; null: the task's own");
+    v("test", self.test, "file without labels, for predictions; null: the task's own");
+    v("unlabelled", self.unlabelled, "files of text without labels, which the teacher labels");
+    v("format", self.format, "of the files: auto goes by the ending (.tsv, .jsonl, .txt)");
+    v("columns", self.columns, "for the tasks 'classification' and 'regression': which columns hold what");
+    v("labels", self.labels, "for 'classification': the labels' names in order; empty: those found, sorted");
+    v("max_length", self.max_length, "most tokens of an example, special ones included; pairs lose the longer first",
+      Range{.min = 3, .max = 1 << 20});
+    v("train_rows", self.train_rows, "use only the first so many training rows; null: all", Range{.min = 1});
+  }
+};
+
+struct TeacherConfig {
+  std::optional<std::string> path;
+  std::vector<std::string> labels;
+  bool remember = true;
+  std::int64_t budget_mib = 1024;
+  std::optional<double> floor;
+  static void fields(auto& self, auto& v) {
+    v("path", self.path, "model folder, run folder or org/name; null: no teacher, train on labels alone");
+    v("labels", self.labels, "the labels' names in the order of the teacher's logits, where its config has only LABEL_n");
+    v("remember", self.remember, "compute its outputs once for each example and keep them");
+    v("budget_mib", self.budget_mib, "most memory for what is remembered, in MiB", Range{.min = 1});
+    v("floor", self.floor, "refuse to distil from a teacher that scores below this on the dev set; null: no floor");
+  }
+};
+
+enum class StudentStart { teacher_layers, random };
+template <>
+struct EnumNames<StudentStart> {
+  static constexpr std::array<std::pair<std::string_view, StudentStart>, 2> names{
+      {{"teacher_layers", StudentStart::teacher_layers}, {"random", StudentStart::random}}};
+};
+
+struct StudentConfig {
+  std::optional<std::string> path;
+  std::optional<std::int64_t> layers, hidden, heads, intermediate;
+  StudentStart start = StudentStart::teacher_layers;
+  std::vector<std::int64_t> from_layers;
+  std::optional<double> dropout;
+  static void fields(auto& self, auto& v) {
+    v("path", self.path, "checkpoint to start from: model folder, run folder or org/name; null: made from the teacher");
+    v("layers", self.layers, "number of layers; null: as the model it starts from", Range{.min = 1});
+    v("hidden", self.hidden, "hidden width; null: as the model it starts from", Range{.min = 1});
+    v("heads", self.heads, "attention heads; null: as the model it starts from", Range{.min = 1});
+    v("intermediate", self.intermediate, "width inside the MLP; null: as the model it starts from", Range{.min = 1});
+    v("start", self.start, "weights at step 0: copied layers of the teacher (or of path), or random ones");
+    v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones");
+    v("dropout", self.dropout, "hidden and attention dropout in training; null: as its config says",
+      Range{.min = 0, .max = 0.99});
+  }
+};
+
+struct SchedulesConfig {
+  ScheduleConfig learning_rate = LinearSchedule{.from = 1.0, .to = 0.0, .warm_up = 0.1};
+  std::optional<ScheduleConfig> temperature, soft_weight, hard_weight;
+  static void fields(auto& self, auto& v) {
+    v("learning_rate", self.learning_rate, "factor on train.learning_rate");
+    v("temperature", self.temperature, "in place of losses.temperature; null: constant");
+    v("soft_weight", self.soft_weight, "in place of losses.soft_weight; null: constant");
+    v("hard_weight", self.hard_weight, "in place of losses.hard_weight; null: constant");
+  }
+};
+
+enum class TrainDtype { fp32, bf16 };
+template <>
+struct EnumNames<TrainDtype> {
+  static constexpr std::array<std::pair<std::string_view, TrainDtype>, 2> names{
+      {{"fp32", TrainDtype::fp32}, {"bf16", TrainDtype::bf16}}};
+};
+
+enum class DeviceKind { cpu, cuda };
+template <>
+struct EnumNames<DeviceKind> {
+  static constexpr std::array<std::pair<std::string_view, DeviceKind>, 2> names{
+      {{"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}}};
+};
+
+struct TrainConfig {
+  double epochs = 3.0;
+  std::optional<std::int64_t> max_steps;
+  std::int64_t batch = 32;
+  std::int64_t tokens = 8192;
+  double learning_rate = 5e-5;
+  double weight_decay = 0.01;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  std::optional<double> clip_norm = 1.0;
+  TrainDtype dtype = TrainDtype::fp32;
+  DeviceKind device = DeviceKind::cpu;
+  std::optional<std::int64_t> save_every;
+  std::int64_t bad_steps = 5;
+  static void fields(auto& self, auto& v) {
+    v("epochs", self.epochs, "passes over the training examples, unlabelled ones included; may be a fraction", positive);
+    v("max_steps", self.max_steps, "end after so many optimiser steps; null: when the epochs are done", Range{.min = 1});
+    v("batch", self.batch, "examples in an optimiser step", Range{.min = 1});
+    v("tokens", self.tokens, "most tokens in a micro-batch: memory only, gradients do not depend on it", Range{.min = 1});
+    v("learning_rate", self.learning_rate, "at the schedule's peak", positive);
+    v("weight_decay", self.weight_decay, "AdamW's decoupled decay; biases and norms have none", Range{.min = 0});
+    v("beta1", self.beta1, "AdamW: decay of the gradient's mean", Range{.min = 0, .max = 0.999999});
+    v("beta2", self.beta2, "AdamW: decay of the squared gradient's mean", Range{.min = 0, .max = 0.999999999});
+    v("epsilon", self.epsilon, "AdamW: added to the root", positive);
+    v("clip_norm", self.clip_norm, "bound of the gradient's global norm; null: none", positive);
+    v("dtype", self.dtype, "of the matrix products: bf16 keeps fp32 master weights and accumulates in fp32");
+    v("device", self.device, "where to train");
+    v("save_every", self.save_every, "steps between checkpoints; null: at each evaluation", Range{.min = 1});
+    v("bad_steps", self.bad_steps, "end the run after so many steps in a row with a loss or gradient that is not finite",
+      Range{.min = 1});
+  }
+};
+
+struct EvalConfig {
+  std::optional<std::int64_t> every;
+  std::int64_t tokens = 8192;
+  static void fields(auto& self, auto& v) {
+    v("every", self.every, "steps between evaluations on the dev set; null: once an epoch", Range{.min = 1});
+    v("tokens", self.tokens, "most tokens in a batch of evaluation", Range{.min = 1});
+  }
+};
+
+struct Recipe {
+  std::string task;
+  DataConfig data;
+  TeacherConfig teacher;
+  StudentConfig student;
+  LossesConfig losses;
+  SchedulesConfig schedules;
+  TrainConfig train;
+  EvalConfig eval;
+  std::int64_t seed = 0;
+  static void fields(auto& self, auto& v) {
+    v("task", self.task,
+      "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression", required);
+    v("data", self.data, "where the examples are", required);
+    v("teacher", self.teacher, "the frozen model that the student learns from");
+    v("student", self.student, "the model that is trained");
+    v("losses", self.losses, "what is minimised");
+    v("schedules", self.schedules, "what changes as training goes");
+    v("train", self.train, "the optimiser and the loop");
+    v("eval", self.eval, "scoring while training");
+    v("seed", self.seed, "of the order of examples, dropout and random weights", Range{.min = 0});
+  }
+};
+
+}  // namespace dsd

@@ -1,0 +1,32 @@
+#pragma once
+// A frozen model that the student learns from, wherever its outputs come from: computed in this process, remembered from an
+// earlier pass, stored in a file. The loss always reads what the store holds, the first time too.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/model/model.h"
+
+namespace dsd {
+
+struct Capabilities {
+  std::int64_t classes = 0;  // of its head
+  std::int64_t layers = 0, hidden = 0;
+  bool captures = false;     // can give hidden states and the like
+};
+
+class Teacher {
+ public:
+  virtual ~Teacher() = default;
+  virtual Capabilities can() const = 0;
+  // Starts what can be started early; the default does nothing.
+  virtual void prefetch(const Batch&, const Wanted&) {}
+  virtual TeacherOutputs outputs(const Batch& batch, const Wanted& wanted) = 0;
+};
+
+// `columns[c]` is the teacher's logit of the task's class c (labels are matched by name); empty: as they are.
+std::unique_ptr<Teacher> in_process_teacher(std::shared_ptr<Model> model, std::vector<std::int32_t> columns);
+
+}  // namespace dsd

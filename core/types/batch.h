@@ -1,0 +1,48 @@
+#pragma once
+// A micro-batch: packed sequences (nothing is computed for padding), what a head reads of them, and their labels.
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <variant>
+#include <vector>
+
+#include "core/base/hash.h"
+
+namespace dsd {
+
+using at::Tensor;
+
+// Text sequences laid end to end. T tokens, S sequences. Index tensors are int32.
+struct Sequences {
+  Tensor ids;        // [T]
+  Tensor offsets;    // [S+1], always in host memory
+  Tensor positions;  // [T], counted from 0 in each sequence
+  Tensor segments;   // [T], 0 or 1
+  Tensor spans;      // [T, 2] bytes of the text; undefined unless asked for
+
+  std::int64_t count() const { return offsets.size(0) - 1; }  // S
+  std::int64_t tokens() const { return ids.size(0); }         // T
+};
+
+struct Classes {
+  Tensor of;  // [N] int32, -1 for none
+};
+struct Values {
+  Tensor of;  // [N] float, NaN for none
+};
+struct Shares {
+  Tensor of;  // [N, C] float, each row sums to 1
+};
+using Labels = std::variant<std::monostate, Classes, Values, Shares>;
+
+struct Batch {
+  std::vector<Sequences> streams;  // usually one; two towers, or a teacher's own tokenisation
+  std::vector<Tensor> rows;        // for each head: the rows of stream 0 that it reads, int32 [N], ascending
+  Labels labels;
+  std::vector<Key128> keys;  // [S]: what determines an example's tensors, for what is remembered
+  std::int64_t first = 0;    // place in the optimiser step of the first sequence: sequence s has place first + s
+  bool transient = false;    // perturbed, mixed or generated: never remembered
+};
+
+}  // namespace dsd

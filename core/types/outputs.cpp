@@ -1,0 +1,24 @@
+#include "core/types/outputs.h"
+
+#include <algorithm>
+#include <array>
+#include <string_view>
+
+#include "core/base/error.h"
+
+namespace dsd {
+
+std::string name_of(const Site& site) {
+  constexpr std::array<std::string_view, 6> names{"embedding", "hidden", "query", "key", "value", "pooled"};
+  return fmt::format("{}.{}", names[static_cast<std::size_t>(site.kind)], site.layer);
+}
+
+bool Wanted::contains(const Site& site) const { return std::ranges::find(sites, site) != sites.end(); }
+
+const Tensor& Outputs::at(const Site& site) const {
+  const auto found = std::ranges::find(captured, site, [](const auto& entry) { return entry.first; });
+  if (found == captured.end()) fail("the model was not asked for {}", name_of(site));
+  return found->second;
+}
+
+}  // namespace dsd

@@ -1,0 +1,57 @@
+#pragma once
+// The losses' settings: plain data, read from a recipe. Adding a loss is adding a struct here, an alternative to the
+// variant of the role that it plays, a header and a source beside it, and a case in losses/factory.cpp.
+
+#include <cstdint>
+#include <optional>
+#include <variant>
+
+#include "core/config/fields.h"
+
+namespace dsd {
+
+// Forward KL(teacher || student) of softened classes (Hinton et al. 2015, arXiv:1503.02531).
+struct ForwardKlConfig {
+  static constexpr std::string_view kind = "forward_kl";
+  bool t_squared = true;
+  static void fields(auto& self, auto& v) {
+    v("t_squared", self.t_squared, "multiply by the temperature squared, so that gradients keep their size");
+  }
+};
+
+// Mean squared error: on logits against the teacher, or on values against the labels.
+struct MeanSquaredErrorConfig {
+  static constexpr std::string_view kind = "mean_squared_error";
+  static void fields(auto&, auto&) {}
+};
+
+struct CrossEntropyConfig {
+  static constexpr std::string_view kind = "cross_entropy";
+  double label_smoothing = 0.0;
+  static void fields(auto& self, auto& v) {
+    v("label_smoothing", self.label_smoothing, "share of the target spread evenly over the classes", fraction);
+  }
+};
+
+using SoftLossConfig = std::variant<ForwardKlConfig, MeanSquaredErrorConfig>;     // student against teacher
+using HardLossConfig = std::variant<CrossEntropyConfig, MeanSquaredErrorConfig>;  // student against labels
+
+struct LossesConfig {
+  double soft_weight = 0.7;
+  double hard_weight = 0.3;
+  std::optional<double> temperature;
+  std::optional<SoftLossConfig> soft;
+  std::optional<HardLossConfig> hard;
+  static void fields(auto& self, auto& v) {
+    v("soft_weight", self.soft_weight, "weight of the loss against the teacher; without a teacher it has no part",
+      Range{.min = 0});
+    v("hard_weight", self.hard_weight, "weight of the loss against the labels; without a teacher it counts as 1",
+      Range{.min = 0});
+    v("temperature", self.temperature,
+      "softens teacher and student alike; null: 2.0 for a task with labels, 3.5 over a vocabulary", positive);
+    v("soft", self.soft, "loss against the teacher; null: forward_kl for classes, mean_squared_error for values");
+    v("hard", self.hard, "loss against the labels; null: cross_entropy for classes, mean_squared_error for values");
+  }
+};
+
+}  // namespace dsd

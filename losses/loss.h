@@ -1,0 +1,44 @@
+#pragma once
+// What the objective knows of a loss (design section 1, rule 3): it returns a sum over its units (rows, sequences, groups);
+// how many units there are is a function of the batch alone, totalled over the whole optimiser step before the first
+// forward. The objective scales each part by weight / total, so that cutting a batch changes nothing but rounding.
+
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+#include <span>
+
+#include "core/types/batch.h"
+#include "core/types/outputs.h"
+#include "losses/configs.h"
+#include "schedules/schedule.h"
+
+namespace dsd {
+
+enum class Reach { row, sequence, group, pool };  // how far apart the things are that a loss compares
+
+struct LossInput {
+  std::span<const Outputs> student;         // passes: clean; later a second dropout, a perturbed one
+  std::span<const TeacherOutputs> teachers;
+  const Batch& batch;
+  double temperature = 1;                   // in force at this step
+  Progress progress;
+};
+
+class Loss {
+ public:
+  virtual ~Loss() = default;
+  virtual std::string_view name() const = 0;
+  virtual Wanted student_wants() const = 0;
+  virtual Wanted teacher_wants() const = 0;
+  virtual Reach reach() const = 0;
+  virtual double count(const Batch& batch) const = 0;      // units in this batch; 0: it has no part
+  virtual Tensor sum(const LossInput& input) const = 0;    // scalar, fp32 or float64, differentiable
+  // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
+  virtual double factor(double temperature) const = 0;
+};
+
+std::unique_ptr<Loss> make_loss(const SoftLossConfig& config);
+std::unique_ptr<Loss> make_loss(const HardLossConfig& config);
+
+}  // namespace dsd

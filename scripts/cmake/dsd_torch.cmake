@@ -1,0 +1,34 @@
+# Two targets: dsd_fmt (LibTorch's copy of fmt, headers only) and dsd_torch (LibTorch).
+# A CPU build links libtorch_cpu and libc10 alone; they need cudart and cupti at start, which stand beside them.
+find_package(Threads REQUIRED)
+
+set(torch_include ${DSD_DEPS}/torch/include)
+set(torch_lib ${DSD_DEPS}/torch/lib)
+if(NOT EXISTS ${torch_lib}/libtorch_cpu.so)
+  message(FATAL_ERROR "LibTorch is not in ${DSD_DEPS}; run scripts/setup.sh first")
+endif()
+
+add_library(dsd_fmt INTERFACE)
+target_include_directories(dsd_fmt SYSTEM INTERFACE ${torch_include})
+target_compile_definitions(dsd_fmt INTERFACE FMT_HEADER_ONLY)
+
+add_library(dsd_torch INTERFACE)
+target_include_directories(dsd_torch SYSTEM INTERFACE ${torch_include} ${torch_include}/torch/csrc/api/include)
+# LibTorch's own libgomp, first on the link line and in the run path: one pool of threads shared with MKL.
+target_compile_options(dsd_torch INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fopenmp>)
+target_compile_definitions(dsd_torch INTERFACE USE_DISTRIBUTED USE_C10D_GLOO)
+if(DSD_CUDA)
+  set(CMAKE_CUDA_STANDARD 17) # CMake 3.25 knows no newer dialect for nvcc
+  if(NOT DEFINED TORCH_CUDA_ARCH_LIST)
+    set(TORCH_CUDA_ARCH_LIST "8.0;9.0+PTX")
+  endif()
+  list(PREPEND CMAKE_PREFIX_PATH "${DSD_DEPS}/torch/share/cmake")
+  find_package(Torch REQUIRED)
+  set_property(TARGET caffe2::mkl PROPERTY INTERFACE_LINK_DIRECTORIES "")
+  target_link_libraries(dsd_torch INTERFACE ${TORCH_LIBRARIES} ${torch_lib}/libgomp.so.1 Threads::Threads dsd_fmt)
+  target_compile_definitions(dsd_torch INTERFACE USE_C10D_NCCL)
+else()
+  target_link_libraries(dsd_torch INTERFACE ${torch_lib}/libtorch_cpu.so ${torch_lib}/libc10.so
+                                            ${torch_lib}/libgomp.so.1 Threads::Threads dsd_fmt)
+endif()
+set(CMAKE_BUILD_RPATH ${torch_lib})
