@@ -67,11 +67,11 @@ own_pip() {
 
 # Prints the address that pip would fetch name==version from; pip knows the index, mirrors and local folders.
 address_of() {
-  local platforms=(--platform manylinux2014_x86_64) minor
+  local platforms=(--platform manylinux2014_x86_64) minor report
   for minor in $(seq 17 28); do platforms+=(--platform "manylinux_2_${minor}_x86_64"); done
-  "$deps/pip/bin/pip" install --dry-run --quiet --no-deps --ignore-installed --only-binary=:all: --python-version 3.11 \
-    "${platforms[@]}" --target "$deps/none" --report - "$1==$2" |
-    /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["install"][0]["download_info"]["url"])'
+  report=$("$deps/pip/bin/pip" install --dry-run --quiet --no-deps --ignore-installed --only-binary=:all: --python-version 3.11 \
+    "${platforms[@]}" --target "$deps/none" --report - "$1==$2") || return 1
+  /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["install"][0]["download_info"]["url"])' <<<"$report"
 }
 
 # download NAME VERSION SHA256 FILE: goes on where a broken download stopped, and trusts nothing but the checksum.
