@@ -109,8 +109,8 @@ Json parse_json(std::string_view text, const std::string& source) { return Build
 std::string write_json(const Json& json) { return json.dump(2, ' ', false) + "\n"; }
 
 std::string brief(const Json& json) {
-  std::string text = json.is_string() ? json.get_ref<const std::string&>()
-                                      : json.dump(-1, ' ', true, Json::error_handler_t::replace);
+  std::string text =
+      json.is_string() ? json.get_ref<const std::string&>() : json.dump(-1, ' ', true, Json::error_handler_t::replace);
   if (text.size() > kLongestQuote) text = text.substr(0, kLongestQuote) + "...";
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20) c = ' ';

@@ -1,0 +1,47 @@
+#pragma once
+// The weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json names, as one table
+// of tensors over memory maps; and the writer of such a folder's weights.
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/base/hash.h"
+#include "core/formats/safetensors.h"
+
+namespace dsd {
+
+// Copies share the maps; a TensorInfo and its bytes live as long as one copy, or as what owner() gave.
+class Checkpoint {
+ public:
+  static Checkpoint open(const std::filesystem::path& folder);
+
+  const std::filesystem::path& folder() const { return folder_; }
+  std::span<const std::string> names() const { return names_; }  // sorted
+  const TensorInfo* find(std::string_view name) const;           // null when there is none
+  const TensorInfo& at(std::string_view name) const;             // Error naming folder and tensor
+  std::uint64_t total_bytes() const;                             // of all tensors
+  std::shared_ptr<const void> owner() const { return files_; }
+
+  // Of names, dtypes, shapes and bytes; the same however the tensors are spread over files. Reads every byte.
+  Key128 content_hash() const;
+
+ private:
+  std::filesystem::path folder_;
+  std::shared_ptr<const std::vector<SafetensorsFile>> files_;
+  std::vector<std::string> names_;
+  std::vector<const TensorInfo*> tensors_;  // beside names_
+};
+
+inline constexpr std::uint64_t kShardBytes = 5'000'000'000;  // what the hub's tools cut at
+
+// model.safetensors, or shards of at most `shard_bytes` (a larger tensor has one to itself) with their index. The
+// folder exists; tensors keep the given order when they are spread over shards.
+void write_checkpoint(const std::filesystem::path& folder, std::span<const TensorToWrite> tensors,
+                      const Metadata& metadata, std::uint64_t shard_bytes = kShardBytes);
+
+}  // namespace dsd

@@ -1,0 +1,68 @@
+#pragma once
+// config.json of a Hugging Face model folder as typed structs: one alternative of FamilyConfig for each family, and
+// what its head is for. The text as it was read is kept, so that keys which we do not know travel with an export.
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/formats/dtype.h"
+
+namespace dsd {
+
+enum class Activation { gelu /*by the error function*/, gelu_tanh, relu, silu };
+
+struct BertConfig {
+  std::int64_t vocab_size = 30522;
+  std::int64_t hidden_size = 768;
+  std::int64_t num_hidden_layers = 12;
+  std::int64_t num_attention_heads = 12;
+  std::int64_t intermediate_size = 3072;
+  Activation hidden_act = Activation::gelu;
+  double hidden_dropout_prob = 0.1;
+  double attention_probs_dropout_prob = 0.1;
+  std::optional<double> classifier_dropout;  // none: hidden_dropout_prob
+  std::int64_t max_position_embeddings = 512;
+  std::int64_t type_vocab_size = 2;
+  double initializer_range = 0.02;
+  double layer_norm_eps = 1e-12;
+  std::optional<std::int64_t> pad_token_id = 0;
+  bool tie_word_embeddings = true;  // the masked-language-model head's weight is the word embedding
+
+  bool operator==(const BertConfig&) const = default;
+};
+
+using FamilyConfig = std::variant<BertConfig>;
+
+enum class ProblemType { regression, single_label_classification, multi_label_classification };
+
+struct HeadInfo {
+  std::optional<ProblemType> problem_type;  // as stated, or told by the number of labels; none: no classification head
+  std::vector<std::string> labels;          // the name of each output, in the order of the logits
+  std::vector<std::string> architectures;   // "BertForSequenceClassification", ...
+};
+
+struct ModelConfig {
+  FamilyConfig family;
+  HeadInfo head;
+  std::string json;  // the file as it was read; empty for a config made here
+};
+
+// Error naming file and key where a key is missing, mistyped, out of range, or asks for what is not supported.
+ModelConfig read_model_config(const std::filesystem::path& folder);  // folder/config.json
+ModelConfig parse_model_config(std::string_view json, const std::string& source);
+
+// The text of config.json: the keys of `config.json` in their order, with the structs' values in place; `weights` is
+// the dtype of the file beside it (f32, bf16, f16).
+std::string write_model_config(const ModelConfig& config, Dtype weights);
+
+std::string_view model_type(const FamilyConfig& family);  // "bert"
+
+// True for labels like LABEL_0, which say nothing; false for regression, whose one output has no name to match.
+bool has_placeholder_labels(const HeadInfo& head);
+
+}  // namespace dsd
