@@ -5,11 +5,12 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
   cat <<'USAGE'
-usage: scripts/build.sh release|debug|asan|cuda [TARGET...]
+usage: scripts/build.sh release|debug|asan|cuda|fuzz [TARGET...]
   release  -O2; runs on any x86-64
   debug    -O0 -g
   asan     -O1 -g1 with the address and undefined sanitizers
   cuda     release plus the CUDA launchers (nvcc) and NCCL; needs scripts/setup.sh --cuda
+  fuzz     clang with libFuzzer; its targets are fuzzers (all) and fuzz_*
 Without TARGET the binary and all tests are built. $DSD_JOBS compilers run at once (default: the cores, one for each 2 GiB).
 USAGE
 }
@@ -18,7 +19,7 @@ kind=${1:-}
 case $kind in
   release) flags=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O2) ;;
   debug) flags=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O0 -g") ;;
-  asan) flags=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -DDSD_SANITIZE=address,undefined) ;;
+  asan) flags=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" "-DDSD_SANITIZE=address,undefined") ;;
   cuda)
     cuda_home=${CUDA_HOME:-/usr/local/cuda}
     [[ -x $cuda_home/bin/nvcc ]] || {
@@ -27,6 +28,10 @@ case $kind in
     }
     flags=(-DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_FLAGS_RELEASE=-O2 -DCMAKE_CUDA_FLAGS_RELEASE=-O2 -DDSD_CUDA=ON
       -DCMAKE_CUDA_COMPILER="$cuda_home/bin/nvcc" -DCUDAToolkit_ROOT="$cuda_home" -DCMAKE_CUDA_COMPILER_LAUNCHER=ccache)
+    ;;
+  fuzz)
+    flags=(-DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER=clang++ -DCMAKE_CXX_FLAGS_DEBUG="-O1 -g1" -DDSD_FUZZ=ON
+      "-DDSD_SANITIZE=fuzzer-no-link,address,undefined")
     ;;
   -h | --help) usage && exit 0 ;;
   *) usage >&2 && exit 2 ;;
@@ -54,7 +59,7 @@ if [[ -z $jobs ]]; then
 fi
 ninja -C "$folder" -j "$jobs" "$@"
 
-if [[ -x $folder/cli/dsdistill ]]; then
+if [[ $kind != fuzz && -x $folder/cli/dsdistill ]]; then
   mkdir -p bin
   ln -sfn "../$folder/cli/dsdistill" bin/dsdistill
   echo "build: bin/dsdistill is now the $kind build"

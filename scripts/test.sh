@@ -35,12 +35,23 @@ setup=()
 scripts/setup.sh "${setup[@]}"
 scripts/build.sh "$kind"
 
-if ((fuzz)); then scripts/fuzz.sh "$fuzz"; fi
+if ((fuzz)); then
+  scripts/build.sh fuzz fuzzers
+  mapfile -t fuzzers < <(find build/fuzz -type f -name 'fuzz_*' -perm -u+x | sort)
+  ((${#fuzzers[@]})) || { echo "test: error: build/fuzz holds no fuzz target" >&2 && exit 1; }
+  for fuzzer in "${fuzzers[@]}"; do
+    echo "test: $fuzzer for $fuzz seconds"
+    mkdir -p "$fuzzer.found"
+    "$fuzzer" -max_total_time="$fuzz" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -verbosity=0 \
+      -artifact_prefix="$fuzzer.found/" "$fuzzer.found"
+  done
+fi
 if ((parity)); then
-  for script in tests/parity/*.py; do
-    [[ -e $script ]] || { echo "test: error: tests/parity holds no script" >&2 && exit 1; }
+  for script in scripts/reference/*_live.py; do
     echo "test: $script"
-    "${DSD_DEPS:-.deps}/python/bin/python" "$script"
+    model=()
+    [[ $script == */tokenizer_live.py ]] || model=("${DSD_DEPS:-.deps}/models/minilm-l6")
+    "${DSD_DEPS:-.deps}/python/bin/python" "$script" bin/dsdistill "${model[@]}"
   done
 fi
 

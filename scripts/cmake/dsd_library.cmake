@@ -4,6 +4,7 @@ target_compile_features(dsd_options INTERFACE cxx_std_20)
 target_include_directories(dsd_options INTERFACE ${PROJECT_SOURCE_DIR})
 target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual>)
+target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall>)
 if(DSD_SANITIZE)
   target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DSD_SANITIZE}
     -fno-sanitize-recover=all -fno-omit-frame-pointer>)
@@ -45,4 +46,18 @@ function(dsd_test name)
   add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   set_tests_properties(${name} PROPERTIES ENVIRONMENT
     "OMP_NUM_THREADS=1;OMP_WAIT_POLICY=passive;DSD_BINARY=$<TARGET_FILE:dsdistill>" TIMEOUT 1200)
+endfunction()
+
+# dsd_fuzz(<name> SOURCES ... LINK ...): one libFuzzer binary, fuzz_<name>; built with clang by scripts/test.sh --fuzz.
+option(DSD_FUZZ "Build the fuzz targets; needs clang++" OFF)
+add_custom_target(fuzzers)
+function(dsd_fuzz name)
+  if(NOT DSD_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  add_executable(fuzz_${name} ${ARG_SOURCES})
+  target_link_libraries(fuzz_${name} PRIVATE dsd_options ${ARG_LINK})
+  target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers fuzz_${name})
 endfunction()
