@@ -123,11 +123,11 @@ BertConfig read_bert(const Keys& keys) {
 
 FamilyConfig read_family(const Keys& keys) {
   const std::string type = keys.text("model_type");
+  if (type != "bert") fail("{}: 'model_type' is '{}'; supported: bert", keys.source(), brief(type));
   if (keys.find("quantization_config") != nullptr)
-    fail("{}: 'quantization_config' is there; reading quantised checkpoints is not supported, use the original one",
+    fail("{}: 'quantization_config' is there; quantised checkpoints cannot be read, use the original one",
          keys.source());
-  if (type == "bert") return read_bert(keys);
-  fail("{}: 'model_type' is '{}'; supported: bert", keys.source(), brief(type));
+  return read_bert(keys);
 }
 
 // id2label in the order of the ids: complete from 0, each name once.
@@ -181,7 +181,7 @@ HeadInfo read_head(const Keys& keys) {
   }
   if (keys.find("problem_type") != nullptr) {
     head.problem_type = problem_type_from_name(keys.text("problem_type"));
-    if (!head.problem_type) keys.wrong("problem_type", problem_type_names());
+    if (!head.problem_type) keys.wrong("problem_type", std::string(problem_type_names()));
   } else if (classifies) {
     head.problem_type = head.labels.size() == 1 ? ProblemType::regression : ProblemType::single_label_classification;
   }

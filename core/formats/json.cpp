@@ -106,7 +106,21 @@ class Builder {
 
 Json parse_json(std::string_view text, const std::string& source) { return Builder(text, source).build(); }
 
-std::string write_json(const Json& json) { return json.dump(2, ' ', false) + "\n"; }
+std::string write_json(const Json& json) {
+  try {
+    return json.dump(2) + "\n";
+  } catch (const Json::exception& error) {
+    fail("cannot write JSON: {}", json_complaint(error.what()));
+  }
+}
+
+std::string json_quoted(const std::string& text) {
+  try {
+    return Json(text).dump();
+  } catch (const Json::exception& error) {
+    fail("cannot write '{}' as JSON: {}", brief(text), json_complaint(error.what()));
+  }
+}
 
 std::string brief(const Json& json) {
   std::string text =

@@ -20,6 +20,8 @@ Json parse_json(std::string_view text, const std::string& source);
 // Two spaces of indent and a closing newline, as transformers writes its files.
 std::string write_json(const Json& json);
 
+std::string json_quoted(const std::string& text);  // as one JSON string
+
 // A value for a message, cut to a readable length.
 std::string brief(const Json& json);
 

@@ -29,7 +29,7 @@ class HeaderReader {
   bool number_float(Json::number_float_t, const std::string& text) { unexpected("the number " + brief(text)); }
   bool binary(Json::binary_t&) { unexpected("binary data"); }
 
-  bool number_integer(Json::number_integer_t value) { complain("{} is negative", value); }
+  bool number_integer(Json::number_integer_t value) { unexpected(fmt::format("the number {}", value)); }
 
   bool number_unsigned(Json::number_unsigned_t value) {
     if (place_ == Place::shape) {
@@ -47,7 +47,7 @@ class HeaderReader {
 
   bool string(std::string& value) {
     if (place_ == Place::metadata) {
-      if (!header_.metadata.emplace(std::move(key_), std::move(value)).second) complain("a key stands twice");
+      if (!header_.metadata.emplace(key_, std::move(value)).second) complain("key '{}' stands twice", brief(key_));
     } else if (place_ == Place::tensor && field_ == Field::dtype) {
       dtype_ = dtype_from_name(value);
       if (!dtype_) complain("unknown dtype '{}'; known: {}", brief(value), dtype_names());
@@ -104,6 +104,7 @@ class HeaderReader {
 
   void start_entry(std::string name) {
     in_metadata_ = name == kMetadataKey;
+    seen_entry_ = true;
     if (in_metadata_ && seen_metadata_) complain("{} stands twice", kMetadataKey);
     seen_metadata_ = seen_metadata_ || in_metadata_;
     entry_ = {};
@@ -140,10 +141,11 @@ class HeaderReader {
   [[noreturn]] void complain(fmt::format_string<Args...> format, Args&&... args) const {
     const std::string what = fmt::format(format, std::forward<Args>(args)...);
     const std::size_t byte = first_byte_ + static_cast<std::size_t>(read_ - json_.data());
-    if (place_ == Place::before || place_ == Place::after || place_ == Place::root)
-      fail("{}: byte {}: {}; not a valid safetensors file", source_, byte, what);
-    if (place_ == Place::metadata) fail("{}: byte {}: {}: {}", source_, byte, kMetadataKey, what);
-    fail("{}: byte {}: tensor '{}': {}; not a valid safetensors file", source_, byte, brief(entry_.name), what);
+    const bool in_entry = place_ != Place::before && place_ != Place::after && seen_entry_;
+    const std::string where = !in_entry      ? ""
+                              : in_metadata_ ? fmt::format("{}: ", kMetadataKey)
+                                             : fmt::format("tensor '{}': ", brief(entry_.name));
+    fail("{}: byte {}: {}{}; not a valid safetensors file", source_, byte, where, what);
   }
 
   [[noreturn]] void unexpected(const std::string& found) const {
@@ -156,7 +158,7 @@ class HeaderReader {
         complain("found {} where a text is expected", found);
       case Place::shape:
       case Place::offsets:
-        complain("found {} where a whole number is expected", found);
+        complain("found {} where a whole number from 0 is expected", found);
       case Place::tensor:
         complain("found {} where {} is expected", found, field_ == Field::dtype ? "a text" : "a list of whole numbers");
     }
@@ -170,7 +172,7 @@ class HeaderReader {
   Header header_;
   Place place_ = Place::before;
   Field field_ = Field::none;
-  bool in_metadata_ = false, seen_metadata_ = false;
+  bool in_metadata_ = false, seen_metadata_ = false, seen_entry_ = false;
   std::string key_;  // within the metadata
   HeaderEntry entry_;
   std::optional<Dtype> dtype_;

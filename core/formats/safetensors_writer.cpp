@@ -44,12 +44,17 @@ void check_names(std::span<const TensorToWrite> tensors) {
 
 std::string header_text(const std::vector<const TensorToWrite*>& order, const Metadata& metadata) {
   std::string header = "{";
-  if (!metadata.empty()) header += "\"__metadata__\":" + Json(metadata).dump();
+  if (!metadata.empty()) header += "\"__metadata__\":{";
+  for (const auto& [key, value] : metadata) {
+    if (header.back() != '{') header += ',';
+    header += json_quoted(key) + ":" + json_quoted(value);
+  }
+  if (!metadata.empty()) header += '}';
   std::uint64_t at = 0;
   for (const TensorToWrite* tensor : order) {
     const std::uint64_t end = at + bytes_of(*tensor);
     if (header.size() > 1) header += ',';
-    header += Json(tensor->name).dump();
+    header += json_quoted(tensor->name);
     header += fmt::format(R"(:{{"dtype":"{}","shape":[{}],"data_offsets":[{},{}]}})", dtype_name(tensor->dtype),
                           fmt::join(tensor->shape, ","), at, end);
     at = end;
