@@ -1,6 +1,7 @@
 #pragma once
-// The schedules' settings: plain data. Every number that may change in a run (learning rate, temperature, a weight) takes
-// one of these; adding a schedule is adding an alternative here and a `value` beside it in schedules/schedule.cpp.
+// The schedules' settings: plain data. Every number that may change in a run (learning rate, temperature, a weight)
+// takes one of these; adding a schedule is adding an alternative here and a `value` beside it in
+// schedules/schedule.cpp.
 
 #include <cstdint>
 #include <variant>
@@ -52,7 +53,7 @@ struct StageDecaySchedule {
   static void fields(auto& self, auto& v) {
     v("from", self.from, "value in the first stage", positive);
     v("factor", self.factor, "value = from * factor^stage", positive);
-    v("stages", self.stages, "equal parts of the run", Range{.min = 1});
+    v("stages", self.stages, "equal parts of the run", Range{.min = 1, .max = 1000000});
   }
 };
 
@@ -65,7 +66,7 @@ struct StageRiseSchedule {
   static void fields(auto& self, auto& v) {
     v("from", self.from, "value in the first stage", Range{.min = 0});
     v("to", self.to, "value in the last stage; with one stage `from` holds", Range{.min = 0});
-    v("stages", self.stages, "equal parts of the run", Range{.min = 1});
+    v("stages", self.stages, "equal parts of the run", Range{.min = 1, .max = 1000000});
   }
 };
 

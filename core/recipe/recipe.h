@@ -1,6 +1,7 @@
 #pragma once
-// A recipe: what a run is made of, as typed structs (design section 5). Each struct's `fields` is the one place that names a
-// key, its default, its range and its meaning; the reader, the writer, overrides and `recipe explain` are visitors over it.
+// A recipe: what a run is made of, as typed structs (design section 5). Each struct's `fields` is the one place that
+// names a key, its default, its range and its meaning; the reader, the writer, overrides and `recipe explain` are
+// visitors over it.
 
 #include <cstdint>
 #include <optional>
@@ -65,7 +66,8 @@ struct TeacherConfig {
   std::optional<double> floor;
   static void fields(auto& self, auto& v) {
     v("path", self.path, "model folder, run folder or org/name; null: no teacher, train on labels alone");
-    v("labels", self.labels, "the labels' names in the order of the teacher's logits, where its config has only LABEL_n");
+    v("labels", self.labels,
+      "the labels' names in the order of the teacher's logits, where its config has only LABEL_n");
     v("remember", self.remember, "compute its outputs once for each example and keep them");
     v("budget_mib", self.budget_mib, "most memory for what is remembered, in MiB", Range{.min = 1});
     v("floor", self.floor, "refuse to distil from a teacher that scores below this on the dev set; null: no floor");
@@ -92,7 +94,7 @@ struct StudentConfig {
     v("heads", self.heads, "attention heads; null: as the model it starts from", Range{.min = 1});
     v("intermediate", self.intermediate, "width inside the MLP; null: as the model it starts from", Range{.min = 1});
     v("start", self.start, "weights at step 0: copied layers of the teacher (or of path), or random ones");
-    v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones");
+    v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones", Range{.min = 0});
     v("dropout", self.dropout, "hidden and attention dropout in training; null: as its config says",
       Range{.min = 0, .max = 0.99});
   }
@@ -139,10 +141,13 @@ struct TrainConfig {
   std::optional<std::int64_t> save_every;
   std::int64_t bad_steps = 5;
   static void fields(auto& self, auto& v) {
-    v("epochs", self.epochs, "passes over the training examples, unlabelled ones included; may be a fraction", positive);
-    v("max_steps", self.max_steps, "end after so many optimiser steps; null: when the epochs are done", Range{.min = 1});
+    v("epochs", self.epochs, "passes over the training examples, unlabelled ones included; may be a fraction",
+      positive);
+    v("max_steps", self.max_steps, "end after so many optimiser steps; null: when the epochs are done",
+      Range{.min = 1});
     v("batch", self.batch, "examples in an optimiser step", Range{.min = 1});
-    v("tokens", self.tokens, "most tokens in a micro-batch: memory only, gradients do not depend on it", Range{.min = 1});
+    v("tokens", self.tokens, "most tokens in a micro-batch: memory only, gradients do not depend on it",
+      Range{.min = 1});
     v("learning_rate", self.learning_rate, "at the schedule's peak", positive);
     v("weight_decay", self.weight_decay, "AdamW's decoupled decay; biases and norms have none", Range{.min = 0});
     v("beta1", self.beta1, "AdamW: decay of the gradient's mean", Range{.min = 0, .max = 0.999999});
@@ -152,8 +157,8 @@ struct TrainConfig {
     v("dtype", self.dtype, "of the matrix products: bf16 keeps fp32 master weights and accumulates in fp32");
     v("device", self.device, "where to train");
     v("save_every", self.save_every, "steps between checkpoints; null: at each evaluation", Range{.min = 1});
-    v("bad_steps", self.bad_steps, "end the run after so many steps in a row with a loss or gradient that is not finite",
-      Range{.min = 1});
+    v("bad_steps", self.bad_steps,
+      "end the run after so many steps in a row with a loss or gradient that is not finite", Range{.min = 1});
   }
 };
 
@@ -177,8 +182,8 @@ struct Recipe {
   EvalConfig eval;
   std::int64_t seed = 0;
   static void fields(auto& self, auto& v) {
-    v("task", self.task,
-      "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression", required);
+    v("task", self.task, "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression",
+      required);
     v("data", self.data, "where the examples are", required);
     v("teacher", self.teacher, "the frozen model that the student learns from");
     v("student", self.student, "the model that is trained");

@@ -1,0 +1,176 @@
+#pragma once
+// Typed structs seen at run time: `describe_fields` walks a struct's `fields` once and gives, for each key, its help,
+// its range and a slot that reads and writes the member. Reader, writer and explanation walk slots, so they are
+// ordinary code that no struct compiles anew.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/config/fields.h"
+
+namespace dsd {
+
+struct Field;
+struct MapSlot {
+  std::vector<Field> fields;
+};
+
+struct EnumType {
+  std::span<const std::string_view> names;
+  std::size_t (*get)(const void*);
+  void (*set)(void*, std::size_t);
+};
+struct EnumSlot {
+  void* value;
+  const EnumType* type;
+};
+
+struct OptionalType;
+struct OptionalSlot {
+  void* value;
+  const OptionalType* type;
+};
+
+struct ListType;
+struct ListSlot {
+  void* value;
+  const ListType* type;
+};
+
+// One of several structs, told apart by `kind`.
+struct ChoiceType {
+  std::span<const std::string_view> kinds;
+  std::size_t (*get)(const void*);
+  MapSlot (*fields)(void*);  // of the alternative that holds
+  MapSlot (*emplace)(void*, std::size_t);
+  std::shared_ptr<void> (*fresh)();
+};
+struct ChoiceSlot {
+  void* value;
+  const ChoiceType* type;
+};
+
+using Slot =
+    std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, OptionalSlot, ListSlot, ChoiceSlot, MapSlot>;
+
+struct Field {
+  std::string_view key, help;
+  Range range;
+  Slot slot;
+};
+
+struct OptionalType {
+  bool (*has)(const void*);
+  void (*reset)(void*);
+  Slot (*get)(void*);
+  Slot (*emplace)(void*);
+  std::shared_ptr<void> (*fresh)();  // an empty one, to see what it would hold
+};
+
+struct ListType {
+  std::size_t (*size)(const void*);
+  void (*clear)(void*);
+  Slot (*at)(void*, std::size_t);
+  Slot (*append)(void*);
+  std::shared_ptr<void> (*fresh)();
+};
+
+template <Described T>
+MapSlot describe_fields(T& value);
+
+template <class T>
+Slot slot_of(T& value);
+
+template <NamedEnum E>
+struct EnumTable {
+  static constexpr auto names = [] {
+    std::array<std::string_view, EnumNames<E>::names.size()> all;
+    for (std::size_t i = 0; i < all.size(); ++i) all[i] = EnumNames<E>::names[i].first;
+    return all;
+  }();
+  static std::size_t get(const void* value) {
+    std::size_t i = 0;
+    while (EnumNames<E>::names.at(i).second != *static_cast<const E*>(value)) ++i;
+    return i;
+  }
+  static void set(void* value, std::size_t i) { *static_cast<E*>(value) = EnumNames<E>::names.at(i).second; }
+  static constexpr EnumType type{names, get, set};
+};
+
+template <Optional T>
+struct OptionalTable {
+  static T& of(void* value) { return *static_cast<T*>(value); }
+  static bool has(const void* value) { return static_cast<const T*>(value)->has_value(); }
+  static void reset(void* value) { of(value).reset(); }
+  static Slot get(void* value) { return slot_of(*of(value)); }
+  static Slot emplace(void* value) { return slot_of(of(value).emplace()); }
+  static std::shared_ptr<void> fresh() { return std::make_shared<T>(); }
+  static constexpr OptionalType type{has, reset, get, emplace, fresh};
+};
+
+template <List T>
+struct ListTable {
+  static T& of(void* value) { return *static_cast<T*>(value); }
+  static std::size_t size(const void* value) { return static_cast<const T*>(value)->size(); }
+  static void clear(void* value) { of(value).clear(); }
+  static Slot at(void* value, std::size_t i) { return slot_of(of(value).at(i)); }
+  static Slot append(void* value) { return slot_of(of(value).emplace_back()); }
+  static std::shared_ptr<void> fresh() { return std::make_shared<T>(); }
+  static constexpr ListType type{size, clear, at, append, fresh};
+};
+
+template <Choice T>
+struct ChoiceTable;
+template <class... Ts>
+struct ChoiceTable<std::variant<Ts...>> {
+  using T = std::variant<Ts...>;
+  static constexpr std::array<std::string_view, sizeof...(Ts)> kinds{Ts::kind...};
+  static std::size_t get(const void* value) { return static_cast<const T*>(value)->index(); }
+  static MapSlot fields(void* value) {
+    return std::visit([](auto& held) { return describe_fields(held); }, *static_cast<T*>(value));
+  }
+  static MapSlot emplace(void* value, std::size_t index) {
+    std::size_t i = 0;
+    ((i++ == index ? void(static_cast<T*>(value)->template emplace<Ts>()) : void()), ...);
+    return fields(value);
+  }
+  static std::shared_ptr<void> fresh() { return std::make_shared<T>(); }
+  static constexpr ChoiceType type{kinds, get, fields, emplace, fresh};
+};
+
+template <class T>
+Slot slot_of(T& value) {
+  if constexpr (Choice<T>) return ChoiceSlot{&value, &ChoiceTable<T>::type};
+  else if constexpr (Optional<T>) return OptionalSlot{&value, &OptionalTable<T>::type};
+  else if constexpr (List<T>) return ListSlot{&value, &ListTable<T>::type};
+  else if constexpr (NamedEnum<T>) return EnumSlot{&value, &EnumTable<T>::type};
+  else if constexpr (Described<T>) return describe_fields(value);
+  else return &value;
+}
+
+struct FieldCollector {
+  std::vector<Field>& fields;
+  template <class T>
+  void operator()(std::string_view key, T& value, std::string_view help, Range range = any) {
+    fields.push_back({key, help, range, slot_of(value)});
+  }
+};
+
+template <Described T>
+MapSlot describe_fields(T& value) {
+  MapSlot map;
+  FieldCollector collector{map.fields};
+  T::fields(value, collector);
+  return map;
+}
+
+// The shortest text that reads as the same number; with a point or an exponent, so that it shows as one.
+std::string number_text(double value);
+
+}  // namespace dsd

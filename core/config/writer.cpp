@@ -1,0 +1,114 @@
+#include "core/config/writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+namespace dsd {
+namespace {
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') out += '\\', out += c;
+    else if (c == '\n') out += "\\n";
+    else if (c == '\t') out += "\\t";
+    else if (byte < 0x20 || byte == 0x7F) out += fmt::format("\\x{:02x}", byte);
+    else out += c;
+  }
+  return out + '"';
+}
+
+bool reads_as_number(std::string_view text) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return end == text.data() + text.size() && error != std::errc::invalid_argument;
+}
+
+class InlineWriter {
+ public:
+  std::string operator()(bool* value) const { return *value ? "true" : "false"; }
+  std::string operator()(std::int64_t* value) const { return fmt::format("{}", *value); }
+  std::string operator()(double* value) const { return number_text(*value); }
+  std::string operator()(std::string* value) const { return quoted_if_needed(*value); }
+  std::string operator()(EnumSlot& named) const { return std::string(named.type->names[named.type->get(named.value)]); }
+  std::string operator()(OptionalSlot& optional) const {
+    return optional.type->has(optional.value) ? write_inline(optional.type->get(optional.value)) : "null";
+  }
+  std::string operator()(ListSlot& list) const {
+    std::string out = "[";
+    for (std::size_t i = 0; i < list.type->size(list.value); ++i)
+      out += (i ? ", " : "") + write_inline(list.type->at(list.value, i));
+    return out + "]";
+  }
+  std::string operator()(ChoiceSlot& choice) const {
+    const auto kind = choice.type->kinds[choice.type->get(choice.value)];
+    return map(fmt::format("kind: {}", kind), choice.type->fields(choice.value));
+  }
+  std::string operator()(MapSlot& fields) const { return map("", fields); }
+
+ private:
+  static std::string map(std::string out, const MapSlot& fields) {
+    for (const auto& field : fields.fields)
+      out += fmt::format("{}{}: {}", out.empty() ? "" : ", ", field.key, write_inline(field.slot));
+    return "{" + out + "}";
+  }
+};
+
+// A mapping, a choice or a list of such is written over lines; all else behind its key.
+class BlockWriter {
+ public:
+  explicit BlockWriter(std::string& out) : out_(out) {}
+
+  void write_map(MapSlot& map, int indent) {
+    for (auto& field : map.fields) {
+      out_ += fmt::format("{:{}}{}:", "", indent, field.key);
+      write_value(field.slot, indent + 2);
+    }
+  }
+
+ private:
+  void write_value(Slot& slot, int indent) {
+    if (auto* optional = std::get_if<OptionalSlot>(&slot); optional && optional->type->has(optional->value)) {
+      Slot inner = optional->type->get(optional->value);
+      return write_value(inner, indent);
+    }
+    if (auto* map = std::get_if<MapSlot>(&slot); map && !map->fields.empty()) {
+      out_ += '\n';
+      return write_map(*map, indent);
+    }
+    if (auto* choice = std::get_if<ChoiceSlot>(&slot)) {
+      out_ += fmt::format("\n{:{}}kind: {}\n", "", indent, choice->type->kinds[choice->type->get(choice->value)]);
+      MapSlot fields = choice->type->fields(choice->value);
+      return write_map(fields, indent);
+    }
+    out_ += " " + write_inline(slot) + "\n";
+  }
+
+  std::string& out_;
+};
+
+}  // namespace
+
+std::string write_tree(MapSlot fields) {
+  std::string out;
+  BlockWriter(out).write_map(fields, 0);
+  return out;
+}
+
+std::string write_inline(Slot slot) { return std::visit(InlineWriter{}, slot); }
+
+std::string quoted_if_needed(std::string_view text) {
+  constexpr std::string_view plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./";
+  const bool letters_only = !text.empty() && text.find_first_not_of(plain) == std::string_view::npos;
+  const bool opens_well = letters_only && text[0] != '-' && text[0] != '.';
+  constexpr std::array<std::string_view, 14> words{"null",  "Null",  "NULL", "true", "True", "TRUE", "false",
+                                                   "False", "FALSE", "yes",  "no",   "on",   "off",  "y"};
+  const bool is_word = std::ranges::find(words, text) != words.end();
+  return opens_well && !is_word && !reads_as_number(text) ? std::string(text) : quoted(text);
+}
+
+}  // namespace dsd

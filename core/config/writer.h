@@ -1,0 +1,20 @@
+#pragma once
+// Writes typed structs as YAML: every key, defaults too, in the order in which the structs declare them. What is
+// written reads as the same values, to the bit.
+
+#include <string>
+#include <string_view>
+
+#include "core/config/slot.h"
+
+namespace dsd {
+
+std::string write_tree(MapSlot fields);
+
+// A value as it stands behind its key, on one line: `32`, `[0, 2]`, `null`, `{kind: linear, from: 1.0, ...}`.
+std::string write_inline(Slot slot);
+
+// Text as a YAML scalar: in double quotes where it would else read as something other than this text.
+std::string quoted_if_needed(std::string_view text);
+
+}  // namespace dsd

@@ -1,0 +1,168 @@
+#include "core/recipe/check.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/recipe/task_names.h"
+
+namespace dsd {
+namespace {
+
+using Faults = std::vector<RuleFault>;
+
+template <class... Args>
+void add(Faults& faults, std::string path, fmt::format_string<Args...> text, Args&&... args) {
+  faults.push_back({std::move(path), fmt::format(text, std::forward<Args>(args)...)});
+}
+
+// Whether a schedule is 0 from the first step to the last.
+bool is_zero(const ScheduleConfig& schedule) {
+  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule)) return constant->value == 0;
+  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return linear->from == 0 && linear->to == 0;
+  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return cosine->from == 0 && cosine->to == 0;
+  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
+    return rise->from == 0 && (rise->to == 0 || rise->stages == 1);
+  return false;
+}
+
+bool is_zero(const std::optional<ScheduleConfig>& schedule, double constant) {
+  return schedule ? is_zero(*schedule) : constant == 0;
+}
+
+// The key of a temperature schedule that leads to 0, or "".
+std::string key_that_reaches_zero(const ScheduleConfig& schedule) {
+  const auto ends = [](const auto& s) {
+    return s.warm_up > 0 ? "warm_up" : s.from == 0 ? "from" : s.to == 0 ? "to" : "";
+  };
+  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule))
+    return constant->warm_up > 0 ? "warm_up" : constant->value == 0 ? "value" : "";
+  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return ends(*linear);
+  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return ends(*cosine);
+  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
+    return rise->from == 0 ? "from" : rise->to == 0 ? "to" : "";
+  return "";
+}
+
+void check_labels(const std::vector<std::string>& labels, const std::string& path, Faults& faults) {
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < labels.size(); ++i)
+    if (!seen.insert(labels[i]).second)
+      add(faults, fmt::format("{}[{}]", path, i), "label '{}' is named twice", labels[i]);
+  if (labels.size() == 1) add(faults, path, "one label is no choice: name two or more in '{}'", path);
+}
+
+void check_own_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& data = recipe.data;
+  if (!data.train) add(faults, "data", "task '{}' needs 'data.train', the training file under data.root", task.name);
+  if (!data.dev) add(faults, "data", "task '{}' needs 'data.dev', the file that scores are taken on", task.name);
+  const auto& columns = data.columns;
+  if (columns.text == columns.label)
+    add(faults, "data.columns.label", "'data.columns.label' and 'data.columns.text' are both column '{}'",
+        columns.text);
+  if (columns.text_pair && (*columns.text_pair == columns.text || *columns.text_pair == columns.label))
+    add(faults, "data.columns.text_pair", "'data.columns.text_pair' is column '{}', which is in use already",
+        *columns.text_pair);
+}
+
+void check_glue_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& columns = recipe.data.columns;
+  const ColumnsConfig silent;
+  if (columns.text != silent.text || columns.text_pair != silent.text_pair || columns.label != silent.label)
+    add(faults, "data.columns",
+        "task '{}' has its own columns; 'data.columns' is for 'classification' and 'regression'", task.name);
+  if (!recipe.data.labels.empty())
+    add(faults, "data.labels", "task '{}' has its own labels; 'data.labels' is for 'classification'", task.name);
+}
+
+void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  if (task.own) check_own_data(recipe, task, faults);
+  else check_glue_data(recipe, task, faults);
+  const bool values = task.kind == TaskKind::values;
+  if (task.own && values && !recipe.data.labels.empty())
+    add(faults, "data.labels", "task '{}' has numbers, not labels; 'data.labels' is for 'classification'", task.name);
+  if (values && recipe.teacher.path && !recipe.teacher.labels.empty())
+    add(faults, "teacher.labels", "task '{}' has numbers, not labels; remove 'teacher.labels'", task.name);
+  check_labels(recipe.data.labels, "data.labels", faults);
+  check_labels(recipe.teacher.labels, "teacher.labels", faults);
+  const auto& data_labels = recipe.data.labels;
+  const auto& teacher_labels = recipe.teacher.labels;
+  if (!data_labels.empty() && !teacher_labels.empty() &&
+      std::set(data_labels.begin(), data_labels.end()) != std::set(teacher_labels.begin(), teacher_labels.end()))
+    add(faults, "teacher.labels",
+        "'teacher.labels' and 'data.labels' name different labels; only their order may differ");
+  if (!recipe.data.unlabelled.empty() && !recipe.teacher.path)
+    add(faults, "data.unlabelled", "'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it");
+}
+
+void check_student(const Recipe& recipe, Faults& faults) {
+  const auto& student = recipe.student;
+  if (!recipe.teacher.path && !student.path)
+    add(faults, "student.path",
+        "'student.path' and 'teacher.path' are both missing: name the checkpoint that the student starts from");
+  const auto count = static_cast<std::int64_t>(student.from_layers.size());
+  if (count > 0 && student.start == StudentStart::random)
+    add(faults, "student.from_layers", "'student.from_layers' copies layers, but 'student.start' is random");
+  else if (count > 0 && student.layers && *student.layers != count)
+    add(faults, "student.from_layers", "'student.from_layers' names {} layers, but 'student.layers' is {}", count,
+        *student.layers);
+  if (student.hidden && student.heads && *student.hidden % *student.heads != 0)
+    add(faults, "student.heads", "'student.hidden' {} cannot be divided by 'student.heads' {}", *student.hidden,
+        *student.heads);
+}
+
+void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& losses = recipe.losses;
+  const bool values = task.kind == TaskKind::values;
+  if (values && losses.soft && std::holds_alternative<ForwardKlConfig>(*losses.soft))
+    add(faults, "losses.soft", "task '{}' has numbers, and forward_kl compares classes; use mean_squared_error",
+        task.name);
+  if (values && losses.hard && std::holds_alternative<CrossEntropyConfig>(*losses.hard))
+    add(faults, "losses.hard", "task '{}' has numbers, and cross_entropy is for classes; use mean_squared_error",
+        task.name);
+  if (!values && losses.hard && std::holds_alternative<MeanSquaredErrorConfig>(*losses.hard))
+    add(faults, "losses.hard", "task '{}' has classes, and mean_squared_error is for numbers; use cross_entropy",
+        task.name);
+  if (recipe.teacher.path && is_zero(recipe.schedules.soft_weight, losses.soft_weight) &&
+      is_zero(recipe.schedules.hard_weight, losses.hard_weight))
+    add(faults, "losses.soft_weight", "the soft and the hard weight are both 0: there is nothing to minimise");
+}
+
+void check_schedules(const Recipe& recipe, Faults& faults) {
+  const auto& schedules = recipe.schedules;
+  if (is_zero(schedules.learning_rate))
+    add(faults, "schedules.learning_rate", "'schedules.learning_rate' is 0 throughout: nothing would be learnt");
+  if (!schedules.temperature) return;
+  if (recipe.losses.temperature)
+    add(faults, "schedules.temperature", "'schedules.temperature' and 'losses.temperature' are both given; keep one");
+  if (const auto key = key_that_reaches_zero(*schedules.temperature); !key.empty())
+    add(faults, "schedules.temperature." + key,
+        "'schedules.temperature.{}' leads the temperature to 0; keep it above 0", key);
+}
+
+void check_sizes(const Recipe& recipe, Faults& faults) {
+  const auto length = recipe.data.max_length;
+  if (recipe.train.tokens < length)
+    add(faults, "train.tokens", "'train.tokens' is {}, too few for one example of 'data.max_length' {}",
+        recipe.train.tokens, length);
+  if (recipe.eval.tokens < length)
+    add(faults, "eval.tokens", "'eval.tokens' is {}, too few for one example of 'data.max_length' {}",
+        recipe.eval.tokens, length);
+}
+
+}  // namespace
+
+std::vector<RuleFault> check(const Recipe& recipe) {
+  const auto task = find_task(recipe.task);
+  if (!task) return {{"task", unknown_task(recipe.task)}};
+  Faults faults;
+  check_data(recipe, *task, faults);
+  check_student(recipe, faults);
+  check_losses(recipe, *task, faults);
+  check_schedules(recipe, faults);
+  check_sizes(recipe, faults);
+  return faults;
+}
+
+}  // namespace dsd

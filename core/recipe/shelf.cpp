@@ -1,0 +1,69 @@
+#include "core/recipe/shelf.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/nearest.h"
+#include "core/config/node.h"
+
+namespace dsd {
+namespace {
+
+namespace fs = std::filesystem;
+
+fs::path beside_binary() {
+  std::error_code ignored;
+  const fs::path binary = fs::read_symlink("/proc/self/exe", ignored);
+  return binary.parent_path().parent_path() / "recipes";
+}
+
+std::string first_comment(const fs::path& path) {
+  const std::string text = read_text(path, kMostYamlBytes);
+  if (!text.starts_with('#')) return "";
+  const auto begin = text.find_first_not_of("# ");
+  return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+}
+
+}  // namespace
+
+fs::path recipes_folder() {
+  std::error_code ignored;
+  for (const fs::path& folder : {fs::path("recipes"), beside_binary()})
+    if (fs::is_directory(folder, ignored)) return folder;
+  return {};
+}
+
+fs::path find_recipe(std::string_view name) {
+  std::error_code ignored;
+  const fs::path path(name);
+  if (fs::is_regular_file(path, ignored)) return path;
+  const fs::path folder = recipes_folder();
+  // `glue_kl`, `glue_kl.yaml` and, from a folder without recipes/, `recipes/glue_kl.yaml` all mean the one on the
+  // shelf.
+  const bool on_shelf = path.parent_path().empty() || path.parent_path() == "recipes";
+  if (!folder.empty() && on_shelf) {
+    fs::path candidate = folder / path.filename();
+    if (candidate.extension() != ".yaml") candidate += ".yaml";
+    if (fs::is_regular_file(candidate, ignored)) return candidate;
+  }
+  const auto ready = ready_recipes();
+  std::vector<std::string_view> known;
+  for (const auto& entry : ready) known.push_back(entry.name);
+  fail_as(ExitCode::bad_input, "there is no recipe '{}'{}", name,
+          known.empty() ? "; give the path of a YAML file" : suggestion(path.stem().string(), known));
+}
+
+std::vector<ShelfEntry> ready_recipes() {
+  std::vector<ShelfEntry> entries;
+  const fs::path folder = recipes_folder();
+  if (folder.empty()) return entries;
+  for (const auto& file : fs::directory_iterator(folder))
+    if (file.is_regular_file() && file.path().extension() == ".yaml")
+      entries.push_back({file.path().stem().string(), first_comment(file.path())});
+  std::ranges::sort(entries, {}, &ShelfEntry::name);
+  return entries;
+}
+
+}  // namespace dsd

@@ -1,0 +1,121 @@
+#pragma once
+// A recipe of every kind of field, for tests of the reader, the writer and the rest.
+
+#include <doctest/doctest.h>
+
+#include "core/base/error.h"
+#include "core/config/overrides.h"
+#include "core/config/reader.h"
+
+template <>
+struct doctest::StringMaker<std::vector<std::string>> {
+  static String convert(const std::vector<std::string>& lines) {
+    std::string text;
+    for (const auto& line : lines) text += "\n    " + line;
+    return text.c_str();
+  }
+};
+
+namespace dsd::sample {
+
+struct ForwardKl {
+  static constexpr std::string_view kind = "forward_kl";
+  double temperature = 1.0;
+  static void fields(auto& self, auto& v) { v("temperature", self.temperature, "softens", positive); }
+};
+
+struct HiddenMse {
+  static constexpr std::string_view kind = "hidden_mse";
+  std::vector<std::int64_t> layers;
+  static void fields(auto& self, auto& v) { v("layers", self.layers, "to match", Range{.min = 0}); }
+};
+
+struct Plain {
+  static constexpr std::string_view kind = "plain";
+  static void fields(auto&, auto&) {}
+};
+
+using Loss = std::variant<ForwardKl, HiddenMse, Plain>;
+
+struct WeightedLoss {
+  double weight = 1.0;
+  Loss loss;
+  static void fields(auto& self, auto& v) {
+    v("weight", self.weight, "multiplies", Range{.min = 0});
+    v("loss", self.loss, "which");
+  }
+};
+
+struct Optimizer {
+  double lr = 3e-4;
+  double weight_decay = 0.01;
+  std::optional<double> clip_norm;
+  static void fields(auto& self, auto& v) {
+    v("lr", self.lr, "peak", positive);
+    v("weight_decay", self.weight_decay, "decay", fraction);
+    v("clip_norm", self.clip_norm, "bound", positive);
+  }
+};
+
+enum class Dtype { fp32, bf16 };
+
+}  // namespace dsd::sample
+
+template <>
+struct dsd::EnumNames<dsd::sample::Dtype> {
+  static constexpr std::array<std::pair<std::string_view, sample::Dtype>, 2> names{
+      {{"fp32", sample::Dtype::fp32}, {"bf16", sample::Dtype::bf16}}};
+};
+
+namespace dsd::sample {
+
+struct Config {
+  std::string teacher, student;
+  std::int64_t steps = 1000, seed = 0;
+  bool resume = false;
+  Dtype dtype = Dtype::fp32;
+  Optimizer optimizer = {};
+  std::vector<WeightedLoss> losses = {};
+  std::vector<std::string> labels = {};
+  Loss main = ForwardKl{.temperature = 4.0};
+  std::optional<Loss> extra = {};
+  static void fields(auto& self, auto& v) {
+    v("teacher", self.teacher, "frozen", required);
+    v("student", self.student, "trained", required);
+    v("steps", self.steps, "steps", positive);
+    v("seed", self.seed, "seed", Range{.min = 0});
+    v("resume", self.resume, "go on");
+    v("dtype", self.dtype, "precision");
+    v("optimizer", self.optimizer, "settings");
+    v("losses", self.losses, "terms");
+    v("labels", self.labels, "names");
+    v("main", self.main, "a choice with a default");
+    v("extra", self.extra, "a choice that may be absent");
+  }
+};
+
+// Reads, and gives the faults' lines; `config` keeps what could be read.
+inline std::vector<std::string> faults_of(std::string_view text, Config& config,
+                                          const std::vector<std::string>& overrides = {}) {
+  Diagnostics faults("bad.yaml", overrides);
+  if (auto tree = parse_yaml(text, 0, faults)) {
+    apply_overrides(*tree, overrides, faults);
+    read_tree(*tree, describe_fields(config), "the recipe", faults);
+  }
+  return faults.lines();
+}
+
+inline std::vector<std::string> faults_of(std::string_view text, const std::vector<std::string>& overrides = {}) {
+  Config config;
+  return faults_of(text, config, overrides);
+}
+
+inline Config read(std::string_view text, const std::vector<std::string>& overrides = {}) {
+  Config config;
+  const auto faults = faults_of(text, config, overrides);
+  for (const auto& fault : faults) MESSAGE(fault);
+  REQUIRE(faults.empty());
+  return config;
+}
+
+}  // namespace dsd::sample
