@@ -2,7 +2,7 @@
 add_library(dsd_options INTERFACE)
 target_compile_features(dsd_options INTERFACE cxx_std_20)
 target_include_directories(dsd_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wshadow -Wnon-virtual-dtor
+target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual>)
 target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall>)
 if(DSD_SANITIZE)
@@ -13,6 +13,7 @@ endif()
 
 # One precompiled header for every target that sees LibTorch.
 add_library(dsd_pch OBJECT ${PROJECT_SOURCE_DIR}/scripts/cmake/pch.cpp)
+set_target_properties(dsd_pch PROPERTIES CXX_EXTENSIONS OFF) # as its users: else the compiler passes it over in silence
 target_link_libraries(dsd_pch PRIVATE dsd_options dsd_torch)
 target_precompile_headers(dsd_pch PRIVATE ${PROJECT_SOURCE_DIR}/scripts/cmake/pch.h)
 

@@ -1,0 +1,140 @@
+// Golden values: computed in float64 by an independent implementation (numpy) from z_T = [2, 1, 0, -1, .5],
+// z_S = [1, 1.5, -.5, 0, .25], y = 0. Gradients: central differences in float64.
+#include <array>
+#include <cmath>
+
+#include "core/base/error.h"
+#include "losses/loss.h"
+#include "tests/check.h"
+
+using namespace dsd;
+using at::Tensor;
+
+namespace {
+
+const Tensor kTeacher = at::tensor({2.0, 1.0, 0.0, -1.0, 0.5}, at::kDouble).unsqueeze(0);
+const Tensor kStudent = at::tensor({1.0, 1.5, -0.5, 0.0, 0.25}, at::kDouble).unsqueeze(0);
+
+Batch batch_of(std::int64_t rows, Labels labels) {
+  Batch batch;
+  batch.rows = {at::arange(rows, at::kInt)};
+  batch.labels = std::move(labels);
+  return batch;
+}
+
+Tensor evaluate(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch, double temperature) {
+  Outputs outputs;
+  outputs.heads.push_back({.dense = student});
+  TeacherOutputs target;
+  if (teacher.defined()) target.heads.push_back(Scores{.dense = teacher});
+  return loss.sum({.student = {&outputs, 1}, .teachers = {&target, teacher.defined() ? 1u : 0u}, .batch = batch,
+                   .temperature = temperature, .progress = {}});
+}
+
+void check_gradient(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch, double temperature) {
+  const Tensor leaf = student.clone().requires_grad_();
+  evaluate(loss, leaf, teacher, batch, temperature).backward();
+  const double step = 1e-6;
+  for (std::int64_t i = 0; i < student.numel(); ++i) {
+    const auto moved = [&](double by) {
+      Tensor changed = student.clone();
+      changed.view(-1)[i] += by;
+      return evaluate(loss, changed, teacher, batch, temperature).item<double>();
+    };
+    const double difference = (moved(step) - moved(-step)) / (2 * step);
+    CHECK(leaf.grad().view(-1)[i].item<double>() == doctest::Approx(difference).epsilon(1e-6));
+  }
+}
+
+Labels classes(std::vector<int> of) { return Classes{at::tensor(of, at::kInt)}; }
+
+}  // namespace
+
+TEST_CASE("forward KL has the golden values") {
+  const auto loss = make_loss(SoftLossConfig{ForwardKlConfig{}});
+  const Batch batch = batch_of(1, std::monostate{});
+  CHECK(evaluate(*loss, kStudent, kTeacher, batch, 1).item<double>() == doctest::Approx(0.238092281379).epsilon(1e-11));
+  const double at_two = evaluate(*loss, kStudent, kTeacher, batch, 2).item<double>() * loss->factor(2);
+  CHECK(at_two == doctest::Approx(0.247923457499).epsilon(1e-11));
+  CHECK(evaluate(*loss, kTeacher, kTeacher, batch, 3).item<double>() == doctest::Approx(0.0));
+  CHECK(make_loss(SoftLossConfig{ForwardKlConfig{.t_squared = false}})->factor(4) == 1.0);
+}
+
+TEST_CASE("forward KL is finite where both sides mask a class") {
+  const auto loss = make_loss(SoftLossConfig{ForwardKlConfig{}});
+  Tensor teacher = kTeacher.clone(), student = kStudent.clone();
+  const Batch batch = batch_of(1, std::monostate{});
+  const double rest = evaluate(*loss, student.narrow(1, 0, 4), teacher.narrow(1, 0, 4), batch, 1).item<double>();
+  teacher[0][4] = student[0][4] = -INFINITY;
+  CHECK(evaluate(*loss, student, teacher, batch, 1).item<double>() == doctest::Approx(rest).epsilon(1e-12));
+}
+
+TEST_CASE("cross-entropy has the golden value and skips rows without a label") {
+  const auto loss = make_loss(HardLossConfig{CrossEntropyConfig{}});
+  CHECK(evaluate(*loss, kStudent, {}, batch_of(1, classes({0})), 1).item<double>() ==
+        doctest::Approx(1.311597060474).epsilon(1e-11));
+  const Tensor two = at::cat({kStudent, kTeacher});
+  const Batch half = batch_of(2, classes({0, -1}));
+  CHECK(loss->count(half) == 1);
+  CHECK(evaluate(*loss, two, {}, half, 1).item<double>() == doctest::Approx(1.311597060474).epsilon(1e-11));
+  CHECK(loss->count(batch_of(1, std::monostate{})) == 0);
+}
+
+TEST_CASE("label smoothing mixes in the mean over classes") {
+  const auto plain = make_loss(HardLossConfig{CrossEntropyConfig{}});
+  const auto smooth = make_loss(HardLossConfig{CrossEntropyConfig{.label_smoothing = 0.1}});
+  double mean = 0;
+  for (int c = 0; c < 5; ++c) mean += evaluate(*plain, kStudent, {}, batch_of(1, classes({c})), 1).item<double>() / 5;
+  const Batch batch = batch_of(1, classes({0}));
+  const double expected = 0.9 * evaluate(*plain, kStudent, {}, batch, 1).item<double>() + 0.1 * mean;
+  CHECK(evaluate(*smooth, kStudent, {}, batch, 1).item<double>() == doctest::Approx(expected).epsilon(1e-12));
+}
+
+TEST_CASE("mean squared error: closed forms") {
+  const auto logits = make_loss(SoftLossConfig{MeanSquaredErrorConfig{}});
+  const double expected = (1.0 + 0.25 + 0.25 + 1.0 + 0.0625) / 5;
+  CHECK(evaluate(*logits, kStudent, kTeacher, batch_of(1, std::monostate{}), 9).item<double>() ==
+        doctest::Approx(expected));
+  const auto values = make_loss(HardLossConfig{MeanSquaredErrorConfig{}});
+  const Batch batch = batch_of(3, Values{at::tensor({1.0f, NAN, 4.0f})});
+  CHECK(values->count(batch) == 2);
+  const Tensor outputs = at::tensor({3.0, 100.0, 3.5}, at::kDouble).unsqueeze(-1);
+  CHECK(evaluate(*values, outputs, {}, batch, 1).item<double>() == doctest::Approx(4.25));
+}
+
+TEST_CASE("every loss agrees with central differences") {
+  const Tensor student = at::cat({kStudent, kTeacher * 0.5 + 0.1}), teacher = at::cat({kTeacher, kStudent});
+  const Batch batch = batch_of(2, classes({3, -1}));
+  for (const double temperature : {1.0, 2.5}) {
+    check_gradient(*make_loss(SoftLossConfig{ForwardKlConfig{}}), student, teacher, batch, temperature);
+    check_gradient(*make_loss(SoftLossConfig{MeanSquaredErrorConfig{}}), student, teacher, batch, temperature);
+    check_gradient(*make_loss(HardLossConfig{CrossEntropyConfig{.label_smoothing = 0.2}}), student, {}, batch, temperature);
+  }
+  const Batch values = batch_of(2, Values{at::tensor({0.5f, NAN})});
+  check_gradient(*make_loss(HardLossConfig{MeanSquaredErrorConfig{}}), at::tensor({1.0, 2.0}, at::kDouble).unsqueeze(-1), {},
+                 values, 1);
+}
+
+TEST_CASE("a sum over a cut batch is the sum of the cuts") {
+  const Tensor student = at::randn({7, 5}, at::kDouble), teacher = at::randn({7, 5}, at::kDouble);
+  const std::vector<int> labels{0, 1, -1, 4, 2, 2, 3};
+  const auto whole = batch_of(7, classes(labels));
+  const auto part = [&](int from, int to) { return batch_of(to - from, classes({labels.begin() + from, labels.begin() + to})); };
+  const std::array<std::unique_ptr<Loss>, 2> losses{make_loss(SoftLossConfig{ForwardKlConfig{}}),
+                                                    make_loss(HardLossConfig{CrossEntropyConfig{}})};
+  for (const auto& loss : losses) {
+    const double together = evaluate(*loss, student, teacher, whole, 2).item<double>();
+    double apart = 0, count = 0;
+    for (const auto& [from, to] : {std::pair{0, 1}, {1, 5}, {5, 7}}) {
+      apart += evaluate(*loss, student.slice(0, from, to), teacher.slice(0, from, to), part(from, to), 2).item<double>();
+      count += loss->count(part(from, to));
+    }
+    CHECK(apart == doctest::Approx(together).epsilon(1e-13));
+    CHECK(count == loss->count(whole));
+  }
+}
+
+TEST_CASE("scores of different shapes are refused") {
+  const auto loss = make_loss(SoftLossConfig{ForwardKlConfig{}});
+  CHECK_THROWS_AS(evaluate(*loss, kStudent, kTeacher.narrow(1, 0, 3), batch_of(1, std::monostate{}), 1), Error);
+}
