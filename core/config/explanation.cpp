@@ -51,7 +51,7 @@ std::string type_text(const Slot& slot, const Range& range) {
     return type_text(sample_of(*optional).slot, range) + " or null";
   if (const auto* list = std::get_if<ListSlot>(&slot)) return "list of " + type_text(sample_of(*list).slot, range);
   if (const auto* choice = std::get_if<ChoiceSlot>(&slot))
-    return fmt::format("mapping of a kind: {}", fmt::join(choice->type->kinds, ", "));
+    return fmt::format("mapping with a kind ({})", fmt::join(choice->type->kinds, ", "));
   return "mapping";
 }
 

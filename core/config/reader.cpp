@@ -26,38 +26,49 @@ std::optional<std::string_view> other_type(const Node& node) {
   return std::nullopt;
 }
 
+// A value on its way into a slot: where it stands, its key path, and what its field allows.
+struct Value {
+  const Node& node;
+  Mark key;  // of its key, or of itself in a list
+  std::string path;
+  Range range;
+  bool in_list = false;
+};
+
 class Reader {
  public:
   Reader(std::string_view whole, Diagnostics& faults) : whole_(whole), faults_(faults) {}
 
-  // `place` is the mapping's key, or its beginning where it has none.
-  void read_map(const Node& node, Mark place, const std::string& path, MapSlot& map) {
-    if (node.kind != Node::Kind::map) return add(node.mark, "{} must be a mapping, got {}", name(path), describe(node));
-    check_keys(node, place, path, map, {}, 0);
-    read_fields(node, path, map);
+  void read(const Value& value, MapSlot& map) {
+    if (value.node.kind != Node::Kind::map) return add_wrong(value, "a mapping");
+    check_keys(value, map, {}, 0);
+    read_fields(value, map);
   }
 
  private:
-  void read_fields(const Node& node, const std::string& path, MapSlot& map) {
+  void read_fields(const Value& value, MapSlot& map) {
     for (auto& field : map.fields) {
-      for (const auto& entry : node.entries) {
+      for (const auto& entry : value.node.entries) {
         if (entry.key != field.key) continue;
-        read_value(entry.value, entry.mark, join_path(path, entry.key), field.slot, field.range, false);
+        read_slot({entry.value, entry.mark, join_path(value.path, entry.key), field.range}, field.slot);
         break;  // a second one is a fault of its own
       }
     }
   }
 
+  struct Keys {
+    std::vector<std::string_view> known, absent, missing;
+  };
+
   // Doubled, unknown and missing keys. One slip gives one fault: a required key that is missing because it was misspelt
   // is told at the misspelt one. Unknown keys from before `replaced_by` (an override that changed the kind) are let go.
-  void check_keys(const Node& node, Mark place, const std::string& path, const MapSlot& map,
-                  std::vector<std::string_view> known, int replaced_by) {
+  void check_keys(const Value& value, const MapSlot& map, std::vector<std::string_view> known, int replaced_by) {
     std::set<std::string_view> present;
     std::vector<const Node::Entry*> strangers;
     for (const auto& field : map.fields) known.push_back(field.key);
-    for (const auto& entry : node.entries) {
+    for (const auto& entry : value.node.entries) {
       if (!present.insert(entry.key).second)
-        add(entry.mark, "key '{}' is given twice in {}", clipped(entry.key), name(path));
+        add(entry.mark, "key '{}' is given twice in {}", clipped(entry.key), name(value.path));
       else if (std::ranges::find(known, entry.key) == known.end() && entry.mark.source >= replaced_by)
         strangers.push_back(&entry);
     }
@@ -65,15 +76,11 @@ class Reader {
     for (const auto& field : map.fields)
       if (field.range.required && !present.contains(field.key)) keys.missing.push_back(field.key);
     std::ranges::copy_if(known, std::back_inserter(keys.absent), [&](auto key) { return !present.contains(key); });
-    for (const auto* stranger : strangers) report_stranger(*stranger, path, keys);
-    for (const auto key : keys.missing) add(place, "{} needs '{}'", name(path), key);
+    for (const auto* stranger : strangers) add_stranger(*stranger, value.path, keys);
+    for (const auto key : keys.missing) add(value.key, "{} needs '{}'", name(value.path), key);
   }
 
-  struct Keys {
-    std::vector<std::string_view> known, absent, missing;
-  };
-
-  void report_stranger(const Node::Entry& entry, const std::string& path, Keys& keys) {
+  void add_stranger(const Node::Entry& entry, const std::string& path, Keys& keys) {
     auto meant = nearest(entry.key, keys.absent);
     if (!meant) meant = nearest(entry.key, keys.known);
     const std::string key = clipped(entry.key);
@@ -89,117 +96,129 @@ class Reader {
     }
   }
 
-  void read_value(const Node& node, Mark place, const std::string& path, Slot& slot, const Range& range, bool in_list) {
-    std::visit([&](auto& typed) { read(node, place, path, typed, range, in_list); }, slot);
+  void read_slot(const Value& value, Slot& slot) {
+    std::visit([&](auto& typed) { read(value, typed); }, slot);
   }
 
-  void read(const Node& node, Mark place, const std::string& path, MapSlot& map, const Range&, bool) {
-    read_map(node, place, path, map);
-  }
-
-  void read(const Node& node, Mark place, const std::string& path, ChoiceSlot& choice, const Range& range, bool) {
+  void read(const Value& value, ChoiceSlot& choice) {
     const auto kinds = choice.type->kinds;
-    if (node.kind != Node::Kind::map)
-      return add(node.mark, "{} must be a mapping with a 'kind' ({}), got {}", name(path), fmt::join(kinds, ", "),
-                 describe(node));
+    if (value.node.kind != Node::Kind::map)
+      return add_wrong(value, fmt::format("a mapping with a 'kind' ({})", fmt::join(kinds, ", ")));
     MapSlot fields;
     int replaced_by = 0;
-    if (const Node* kind = node.find("kind")) {
-      const auto found = kind->kind == Node::Kind::scalar ? std::ranges::find(kinds, kind->scalar) : kinds.end();
-      if (found == kinds.end()) {
-        const std::string given = kind->kind == Node::Kind::scalar ? clipped(kind->scalar) : describe(*kind);
-        return add(kind->mark, "unknown kind '{}' for {}{}", given, name(path), suggestion(given, kinds));
-      }
-      fields = choice.type->emplace(choice.value, static_cast<std::size_t>(found - kinds.begin()));
-      replaced_by = kind->mark.source;
-    } else if (range.required) {  // nothing holds by default
-      return report_no_kind(node, place, path, kinds);
+    const auto given = std::ranges::find(value.node.entries, "kind", &Node::Entry::key);
+    if (given != value.node.entries.end()) {
+      const Value kind{given->value, given->mark, join_path(value.path, "kind"), any};
+      const auto index = name_index(kind, kinds);
+      if (!index) return;
+      fields = choice.type->emplace(choice.value, *index);
+      replaced_by = given->mark.source;
+    } else if (value.range.required) {  // nothing holds by default
+      return add_no_kind(value, choice);
     } else {
       fields = choice.type->fields(choice.value);
     }
-    check_keys(node, place, path, fields, {"kind"}, replaced_by);
-    read_fields(node, path, fields);
+    check_keys(value, fields, {"kind"}, replaced_by);
+    read_fields(value, fields);
   }
 
-  void report_no_kind(const Node& node, Mark place, const std::string& path, std::span<const std::string_view> kinds) {
-    constexpr std::array<std::string_view, 1> wanted{"kind"};
-    for (const auto& entry : node.entries)
-      if (nearest(entry.key, wanted))
-        return add(entry.mark, "unknown key '{}' in {}; did you mean 'kind'?", clipped(entry.key), name(path));
-    add(place, "{} needs a 'kind', one of: {}", name(path), fmt::join(kinds, ", "));
+  // A key that no alternative has is taken for the misspelt kind.
+  void add_no_kind(const Value& value, const ChoiceSlot& choice) {
+    const std::string kinds = fmt::format("{}", fmt::join(choice.type->kinds, ", "));
+    std::set<std::string_view> known;
+    const auto sample = choice.type->fresh();
+    for (std::size_t i = 0; i < choice.type->kinds.size(); ++i)
+      for (const auto& field : choice.type->emplace(sample.get(), i).fields) known.insert(field.key);
+    for (const auto& entry : value.node.entries)
+      if (!known.contains(entry.key))
+        return add(entry.mark, "unknown key '{}' in {}, which needs a 'kind', one of: {}", clipped(entry.key),
+                   name(value.path), kinds);
+    add(value.key, "{} needs a 'kind', one of: {}", name(value.path), kinds);
   }
 
-  void read(const Node& node, Mark, const std::string& path, ListSlot& list, const Range& range, bool) {
-    if (node.kind != Node::Kind::list) return add(node.mark, "{} must be a list, got {}", name(path), describe(node));
+  void read(const Value& value, ListSlot& list) {
+    if (value.node.kind != Node::Kind::list) return add_wrong(value, "a list");
     list.type->clear(list.value);
-    for (std::size_t i = 0; i < node.items.size(); ++i) {
-      Slot item = list.type->append(list.value);
-      read_value(node.items[i], node.items[i].mark, fmt::format("{}[{}]", path, i), item, range, true);
+    for (std::size_t i = 0; i < value.node.items.size(); ++i) {
+      const Node& item = value.node.items[i];
+      Slot slot = list.type->append(list.value);
+      read_slot({item, item.mark, fmt::format("{}[{}]", value.path, i), value.range, true}, slot);
     }
   }
 
-  void read(const Node& node, Mark place, const std::string& path, OptionalSlot& optional, const Range& range, bool) {
-    if (node.kind == Node::Kind::null) return optional.type->reset(optional.value);
+  void read(const Value& value, OptionalSlot& optional) {
+    if (value.node.kind == Node::Kind::null) return optional.type->reset(optional.value);
     const bool held = optional.type->has(optional.value);
-    Slot inner = held ? optional.type->get(optional.value) : optional.type->emplace(optional.value);
-    Range inside = range;
-    inside.required = !held;
-    read_value(node, place, path, inner, inside, false);
+    Slot slot = held ? optional.type->get(optional.value) : optional.type->emplace(optional.value);
+    Value inside = value;
+    inside.range.required = !held;  // a choice in it then needs its kind
+    read_slot(inside, slot);
   }
 
-  void read(const Node& node, Mark, const std::string& path, EnumSlot& named, const Range&, bool) {
-    const auto names = named.type->names;
-    if (node.kind != Node::Kind::scalar)
-      return add(node.mark, "{} must be one of {}, got {}", name(path), fmt::join(names, ", "), describe(node));
-    const auto found = std::ranges::find(names, node.scalar);
-    if (found == names.end())
-      return add(node.mark, "{} is '{}'{}", name(path), clipped(node.scalar), suggestion(node.scalar, names));
-    named.type->set(named.value, static_cast<std::size_t>(found - names.begin()));
+  void read(const Value& value, EnumSlot& named) {
+    if (const auto index = name_index(value, named.type->names)) named.type->set(named.value, *index);
+  }
+
+  std::optional<std::size_t> name_index(const Value& value, std::span<const std::string_view> names) {
+    if (value.node.kind != Node::Kind::scalar) {
+      add_wrong(value, fmt::format("one of {}", fmt::join(names, ", ")));
+      return std::nullopt;
+    }
+    const auto found = std::ranges::find(names, value.node.scalar);
+    if (found != names.end()) return static_cast<std::size_t>(found - names.begin());
+    add(value.node.mark, "{} is '{}'{}", name(value.path), clipped(value.node.scalar),
+        suggestion(value.node.scalar, names));
+    return std::nullopt;
   }
 
   // A name in a list (labels 0 and 1) and on the command line is text without quotes; elsewhere a number is a slip.
-  void read(const Node& node, Mark, const std::string& path, std::string* out, const Range&, bool in_list) {
-    if (node.kind != Node::Kind::scalar) return add(node.mark, "{} must be text, got {}", name(path), describe(node));
-    if (node.scalar.empty()) return add(node.mark, "{} must not be empty", name(path));
-    if (!in_list && node.mark.source == 0)
+  void read(const Value& value, std::string* out) {
+    const Node& node = value.node;
+    if (node.kind != Node::Kind::scalar) return add_wrong(value, "text");
+    if (node.scalar.empty()) return add(node.mark, "{} must not be empty", name(value.path));
+    if (!value.in_list && node.mark.source == 0)
       if (const auto other = other_type(node))
-        return add(node.mark, "{} must be text, got {}: {}; put it in quotes if it is meant", name(path), *other,
+        return add(node.mark, "{} must be text, got {}: {}; put it in quotes if it is meant", name(value.path), *other,
                    clipped(node.scalar));
     *out = node.scalar;
   }
 
-  void read(const Node& node, Mark, const std::string& path, bool* out, const Range&, bool) {
-    const bool plain = node.kind == Node::Kind::scalar && !node.quoted;
-    if (!plain || (node.scalar != "true" && node.scalar != "false"))
-      return add(node.mark, "{} must be true or false, got {}", name(path), describe(node));
-    *out = node.scalar == "true";
+  void read(const Value& value, bool* out) {
+    const bool plain = value.node.kind == Node::Kind::scalar && !value.node.quoted;
+    if (!plain || (value.node.scalar != "true" && value.node.scalar != "false"))
+      return add_wrong(value, "true or false");
+    *out = value.node.scalar == "true";
   }
 
-  void read(const Node& node, Mark, const std::string& path, double* out, const Range& range, bool) {
-    read_number(node, path, out, range, "a number");
-  }
+  void read(const Value& value, double* out) { read_number(value, out, "a number"); }
 
-  void read(const Node& node, Mark, const std::string& path, std::int64_t* out, const Range& range, bool) {
-    read_number(node, path, out, range, "a whole number");
-  }
+  void read(const Value& value, std::int64_t* out) { read_number(value, out, "a whole number"); }
 
   template <class T>
-  void read_number(const Node& node, const std::string& path, T* out, const Range& range, std::string_view wanted) {
-    T value{};
-    std::string_view text = node.scalar;
+  void read_number(const Value& value, T* out, std::string_view wanted) {
+    T read{};
+    std::string_view text = value.node.scalar;
     if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);  // from_chars takes no plus
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool whole = node.kind == Node::Kind::scalar && !node.quoted && end == text.data() + text.size();
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), read);
+    const bool whole = !value.node.quoted && !text.empty() && end == text.data() + text.size();
+    const std::string shown = clipped(value.node.scalar);
     if (whole && error == std::errc::result_out_of_range)
-      return add(node.mark, "{} is {}, which does not fit into 64 bits", name(path), clipped(node.scalar));
-    if (!whole || error != std::errc{} || !std::isfinite(static_cast<double>(value)))
-      return add(node.mark, "{} must be {}, got {}", name(path), wanted, describe(node));
-    const auto number = static_cast<double>(value);
+      return add(value.node.mark, "{} is {}, which does not fit into 64 bits", name(value.path), shown);
+    if (!whole || error != std::errc{} || !std::isfinite(static_cast<double>(read))) return add_wrong(value, wanted);
+    const auto number = static_cast<double>(read);
+    const Range& range = value.range;
     if (number < range.min || (range.open_min && number == range.min))
-      return add(node.mark, "{} must be {} {}, got {}", name(path), range.open_min ? ">" : ">=", range.min,
-                 node.scalar);
-    if (number > range.max) return add(node.mark, "{} must be <= {}, got {}", name(path), range.max, node.scalar);
-    *out = value;
+      return add(value.node.mark, "{} must be {} {}, got {}", name(value.path), range.open_min ? ">" : ">=", range.min,
+                 shown);
+    if (number > range.max) return add(value.node.mark, "{} must be <= {}, got {}", name(value.path), range.max, shown);
+    *out = read;
+  }
+
+  // A wrong value is told where it stands, or at its key when it only begins on a later line.
+  void add_wrong(const Value& value, std::string_view wanted) {
+    const Mark& mark = value.node.mark;
+    add(mark.line == value.key.line ? mark : value.key, "{} must be {}, got {}", name(value.path), wanted,
+        describe(value.node));
   }
 
   template <class... Args>
@@ -216,7 +235,7 @@ class Reader {
 }  // namespace
 
 void read_tree(const Node& root, MapSlot fields, std::string_view whole, Diagnostics& faults) {
-  Reader(whole, faults).read_map(root, root.mark, "", fields);
+  Reader(whole, faults).read({root, root.mark, "", any}, fields);
 }
 
 Mark place_of(const Node& root, std::string_view path) {
@@ -233,7 +252,7 @@ Mark place_of(const Node& root, std::string_view path) {
     }
     if (!next) return mark;
     node = next;
-    mark = next->kind == Node::Kind::map ? key_mark : next->mark;
+    mark = next->mark.line == key_mark.line && next->kind != Node::Kind::map ? next->mark : key_mark;
   }
   return mark;
 }

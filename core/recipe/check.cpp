@@ -92,7 +92,7 @@ void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
       std::set(data_labels.begin(), data_labels.end()) != std::set(teacher_labels.begin(), teacher_labels.end()))
     add(faults, "teacher.labels",
         "'teacher.labels' and 'data.labels' name different labels; only their order may differ");
-  if (!recipe.data.unlabelled.empty() && !recipe.teacher.path)
+  if (!recipe.data.unlabelled.empty() && !recipe.teacher.path && recipe.student.path)
     add(faults, "data.unlabelled", "'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it");
 }
 

@@ -30,7 +30,7 @@ TEST_CASE("all alternatives of a choice are told, once") {
   CHECK(contains(all, "- kind `plain`: no keys\n"));
   CHECK(contains(all, "kinds and their keys as for `losses[].loss`"));
   CHECK(contains(all,
-                 "`main`: a choice with a default. mapping of a kind: forward_kl, hidden_mse, plain; default {kind: "
+                 "`main`: a choice with a default. mapping with a kind (forward_kl, hidden_mse, plain); default {kind: "
                  "forward_kl, temperature: 4.0}."));
 }
 

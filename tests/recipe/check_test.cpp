@@ -1,0 +1,103 @@
+#include "core/recipe/check.h"
+
+#include "tests/recipe/faults.h"
+
+namespace dsd {
+namespace {
+
+using Lines = std::vector<std::string>;
+
+const std::string kGlue = "task: sst2\ndata: {root: glue}\nteacher: {path: t}\n";
+const std::string kOwn = "task: classification\ndata:\n  root: d\n  train: a.tsv\n  dev: b.tsv\nteacher: {path: t}\n";
+
+TEST_CASE("recipes that break no rule") {
+  CHECK(faults_of(kGlue).empty());
+  CHECK(faults_of(kOwn).empty());
+  CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s"}).empty());
+  CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s", "losses.soft_weight=0", "losses.hard_weight=0"})
+            .empty());
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.soft_weight.kind=stage_rise", "losses.hard_weight=0"})
+            .empty());
+  CHECK(faults_of(kGlue, {"losses.soft.kind=mean_squared_error"}).empty());
+  CHECK(faults_of(kOwn, {"data.labels=[a, b]", "teacher.labels=[b, a]"}).empty());
+}
+
+TEST_CASE("the task must be known") {
+  CHECK(faults_of("task: sst3\ndata: {root: glue}\n") ==
+        Lines{"r.yaml:1:7: error: unknown task 'sst3'; did you mean 'sst2'?"});
+}
+
+TEST_CASE("something must be there to start from and to minimise") {
+  CHECK(faults_of("task: sst2\ndata: {root: glue}\nstudent: {layers: 2}\n") ==
+        Lines{"r.yaml:3:1: error: 'student.path' and 'teacher.path' are both missing: name the checkpoint that the "
+              "student starts from"});
+  CHECK(faults_of(kGlue + "losses: {soft_weight: 0, hard_weight: 0}\n") ==
+        Lines{"r.yaml:4:23: error: the soft and the hard weight are both 0: there is nothing to minimise"});
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.hard_weight={kind: constant, value: 0}"}).size() == 1);
+  CHECK(faults_of(kGlue + "schedules:\n  learning_rate: {kind: constant, value: 0}\n") ==
+        Lines{"r.yaml:5:3: error: 'schedules.learning_rate' is 0 throughout: nothing would be learnt"});
+}
+
+TEST_CASE("the student's layers and widths must agree") {
+  CHECK(faults_of(kGlue + "student: {layers: 3, from_layers: [0, 2]}\n") ==
+        Lines{"r.yaml:4:35: error: 'student.from_layers' names 2 layers, but 'student.layers' is 3"});
+  CHECK(faults_of(kGlue + "student: {start: random, from_layers: [0, 2]}\n") ==
+        Lines{"r.yaml:4:39: error: 'student.from_layers' copies layers, but 'student.start' is random"});
+  CHECK(faults_of(kGlue + "student: {hidden: 100, heads: 3}\n") ==
+        Lines{"r.yaml:4:31: error: 'student.hidden' 100 cannot be divided by 'student.heads' 3"});
+}
+
+TEST_CASE("a temperature is fixed or scheduled, and stays above 0") {
+  CHECK(faults_of(kGlue + "losses: {temperature: 2}\nschedules:\n  temperature: {kind: stage_decay}\n") ==
+        Lines{"r.yaml:6:3: error: 'schedules.temperature' and 'losses.temperature' are both given; keep one"});
+  CHECK(faults_of(kGlue + "schedules:\n  temperature: {kind: linear, from: 2, to: 0}\n") ==
+        Lines{"r.yaml:5:44: error: 'schedules.temperature.to' leads the temperature to 0; keep it above 0"});
+  for (const char* zero :
+       {"{kind: constant, value: 0}", "{kind: cosine, from: 2, to: 1, warm_up: 0.1}", "{kind: linear, from: 0, to: 1}",
+        "{kind: stage_rise, from: 0}", "{kind: linear}", "{kind: constant, value: 2, warm_up: 0.5}"}) {
+    CAPTURE(zero);
+    CHECK(faults_of(kGlue, {std::string("schedules.temperature=") + zero}).size() == 1);
+  }
+  CHECK(faults_of(kGlue, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+}
+
+TEST_CASE("losses must fit the task") {
+  CHECK(faults_of("task: stsb\ndata: {root: glue}\nteacher: {path: t}\nlosses:\n  soft: {kind: forward_kl}\n"
+                  "  hard: {kind: cross_entropy}\n") ==
+        Lines{"r.yaml:5:3: error: task 'stsb' has numbers, and forward_kl compares classes; use mean_squared_error",
+              "r.yaml:6:3: error: task 'stsb' has numbers, and cross_entropy is for classes; use mean_squared_error"});
+  CHECK(
+      faults_of(kGlue, {"losses.hard.kind=mean_squared_error"}) ==
+      Lines{"--set losses.hard.kind=mean_squared_error: error: task 'sst2' has classes, and mean_squared_error is for "
+            "numbers; use cross_entropy"});
+}
+
+TEST_CASE("a task of one's own names its files, columns and labels; GLUE's are its own") {
+  CHECK(faults_of("task: classification\ndata: {root: d}\nteacher: {path: t}\n") ==
+        Lines{"r.yaml:2:1: error: task 'classification' needs 'data.train', the training file under data.root",
+              "r.yaml:2:1: error: task 'classification' needs 'data.dev', the file that scores are taken on"});
+  CHECK(faults_of(kOwn, {"data.columns.text=label"}).size() == 1);
+  CHECK(faults_of(kOwn, {"data.columns.text_pair=text"}).size() == 1);
+  CHECK(faults_of(kOwn, {"data.labels=[a, b, a]"}) ==
+        Lines{"--set data.labels=[a, b, a]: error: label 'a' is named twice"});
+  CHECK(faults_of(kOwn, {"data.labels=[a]"}).size() == 1);
+  CHECK(faults_of(kOwn, {"data.labels=[a, b]", "teacher.labels=[a, c]"}).size() == 1);
+  CHECK(faults_of(kOwn, {"task=regression", "data.labels=[a, b]"}).size() == 1);
+  CHECK(faults_of(kOwn, {"task=regression", "teacher.labels=[a, b]"}).size() == 1);
+  CHECK(faults_of(kGlue, {"data.columns.text=sentence"}).size() == 1);
+  CHECK(faults_of(kGlue, {"data.labels=[a, b]"}).size() == 1);
+}
+
+TEST_CASE("text without labels needs a teacher") {
+  CHECK(faults_of("task: sst2\ndata: {root: glue, unlabelled: [more.txt]}\nstudent: {path: s}\n") ==
+        Lines{"r.yaml:2:32: error: 'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it"});
+}
+
+TEST_CASE("one example must fit a micro-batch") {
+  CHECK(faults_of(kGlue + "train: {tokens: 64}\n") ==
+        Lines{"r.yaml:4:17: error: 'train.tokens' is 64, too few for one example of 'data.max_length' 128"});
+  CHECK(faults_of(kGlue, {"eval.tokens=64"}).size() == 1);
+}
+
+}  // namespace
+}  // namespace dsd
