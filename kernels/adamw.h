@@ -1,7 +1,7 @@
 #pragma once
-// AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101), one formula for dense parameters, for the rows
-// of a look-up table, and for the replay of steps in which a row had no gradient. The three use the same instructions in
-// the same order, so a deferred row ends with the very bits that the dense update gives.
+// AdamW with decoupled decay (Loshchilov & Hutter 2019, arXiv:1711.05101), one formula for dense parameters, for the
+// rows of a look-up table, and for the replay of steps in which a row had no gradient. The three use the same
+// instructions in the same order, so a deferred row ends with the very bits that the dense update gives.
 //
 // Step t:  p *= decay_t;  m = beta1 m + (1 - beta1) g;  v = beta2 v + (1 - beta2) g^2;
 //          p -= step_size_t * m / (sqrt(v) * inverse_root_t + epsilon).

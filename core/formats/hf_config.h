@@ -11,10 +11,9 @@
 #include <vector>
 
 #include "core/formats/dtype.h"
+#include "core/types/activation.h"
 
 namespace dsd {
-
-enum class Activation { gelu /*by the error function*/, gelu_tanh, relu, silu };
 
 struct BertConfig {
   std::int64_t vocab_size = 30522;

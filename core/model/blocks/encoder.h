@@ -7,16 +7,16 @@
 #include <ATen/core/Tensor.h>
 
 #include "core/base/random.h"
-#include "core/formats/hf_config.h"
+#include "core/types/activation.h"
 #include "core/types/batch.h"
 #include "core/types/weight.h"
 
 namespace dsd {
 
 struct EmbeddingWeights {
-  Weight words;     // [V, H], its gradient may stay sparse (Weight::row_gradient)
-  Weight positions; // [P, H]
-  Weight segments;  // [2, H]
+  Weight words;       // [V, H], its gradient may stay sparse (Weight::row_gradient)
+  Weight positions;   // [P, H]
+  Weight segments;    // [2, H]
   Weight gain, bias;  // [H]
 };
 
@@ -47,6 +47,9 @@ struct BlockDropout {
   bool active() const { return hidden > 0 || attention > 0; }
 };
 
+// Rows of a table, [N, H]: the gradient goes to words.row_gradient where that is set, else into the dense gradient.
+Tensor look_up(const Weight& words, const Tensor& ids);
+
 // x [T, H] = dropout(norm(word + position + segment)). `replaced` [T, H], when defined, stands in for the word look-up.
 Tensor embedding_block(const Sequences& text, const PackedRows& rows, const EmbeddingWeights& weights, double epsilon,
                        const BlockDropout& dropout, const Tensor& replaced);
@@ -56,14 +59,15 @@ struct AttentionOutput {
   Tensor qkv;     // [T, 3H] with bias, defined when asked for; gradients may flow into it
 };
 
-// Keys and values are made for all T rows; queries and what follows for `query_rows` [Q] int32, ascending (undefined: all).
+// Keys and values are made for all T rows; queries and what follows for `query_rows` [Q] int32, ascending (undefined:
+// all).
 AttentionOutput attention_block(const Tensor& x, const PackedRows& rows, const Tensor& query_rows,
                                 const AttentionWeights& weights, std::int64_t heads, double epsilon,
                                 const BlockDropout& dropout, bool want_qkv);
 
 // [Q, H] = norm(x + dropout(down(activation(up(x))))). `rows` are those of x: places and positions [Q].
-Tensor mlp_block(const Tensor& x, const PackedRows& rows, const MlpWeights& weights, Activation activation, double epsilon,
-                 const BlockDropout& dropout);
+Tensor mlp_block(const Tensor& x, const PackedRows& rows, const MlpWeights& weights, Activation activation,
+                 double epsilon, const BlockDropout& dropout);
 
 namespace plain {
 // The references: same contracts, LibTorch operations only, any dtype and device. Dropout uses the same counters.
@@ -72,8 +76,8 @@ Tensor embedding_block(const Sequences& text, const PackedRows& rows, const Embe
 AttentionOutput attention_block(const Tensor& x, const PackedRows& rows, const Tensor& query_rows,
                                 const AttentionWeights& weights, std::int64_t heads, double epsilon,
                                 const BlockDropout& dropout, bool want_qkv);
-Tensor mlp_block(const Tensor& x, const PackedRows& rows, const MlpWeights& weights, Activation activation, double epsilon,
-                 const BlockDropout& dropout);
+Tensor mlp_block(const Tensor& x, const PackedRows& rows, const MlpWeights& weights, Activation activation,
+                 double epsilon, const BlockDropout& dropout);
 }  // namespace plain
 
 }  // namespace dsd
