@@ -75,23 +75,28 @@ void put_family(Json& json, const BertConfig& config) {
   put(json, "position_embedding_type", "absolute");
 }
 
+void put_labels(Json& json, const std::vector<std::string>& labels) {
+  Json id2label = Json::object(), label2id = Json::object();
+  std::set<std::string_view> seen;
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    if (!seen.insert(labels[i]).second)
+      fail("config.json: the label '{}' stands twice; each needs a name of its own", brief(labels[i]));
+    // Appended without a look-up, which would make this quadratic.
+    id2label.get_ref<Json::object_t&>().emplace_back(std::to_string(i), labels[i]);
+    label2id.get_ref<Json::object_t&>().emplace_back(labels[i], i);
+  }
+  put(json, "id2label", id2label);
+  put(json, "label2id", label2id);
+}
+
 void put_head(Json& json, const HeadInfo& head) {
   put(json, "architectures", head.architectures);
-  for (const char* key : {"id2label", "label2id", "problem_type", "num_labels", "_num_labels"}) json.erase(key);
-  if (!head.labels.empty()) {
-    Json id2label = Json::object(), label2id = Json::object();
-    std::set<std::string_view> seen;
-    for (std::size_t i = 0; i < head.labels.size(); ++i) {
-      if (!seen.insert(head.labels[i]).second)
-        fail("config.json: the label '{}' stands twice; each needs a name of its own", brief(head.labels[i]));
-      // Appended without a look-up, which would make this quadratic.
-      id2label.get_ref<Json::object_t&>().emplace_back(std::to_string(i), head.labels[i]);
-      label2id.get_ref<Json::object_t&>().emplace_back(head.labels[i], i);
-    }
-    json["id2label"] = std::move(id2label);
-    json["label2id"] = std::move(label2id);
-  }
-  if (head.problem_type) json["problem_type"] = problem_type_name(*head.problem_type);
+  for (const char* key : {"num_labels", "_num_labels"}) json.erase(key);  // id2label tells it
+  if (head.labels.empty())
+    for (const char* key : {"id2label", "label2id"}) json.erase(key);
+  else put_labels(json, head.labels);
+  if (head.problem_type) put(json, "problem_type", problem_type_name(*head.problem_type));
+  else json.erase("problem_type");
 }
 
 const char* torch_dtype(Dtype weights) {

@@ -132,14 +132,11 @@ std::string brief(const Json& json) {
 }
 
 std::string json_complaint(const std::string& what) {
-  std::string text = what;
-  for (const char* marker : {"column ", "exception."}) {
-    const std::size_t at = text.find(marker);
-    const std::size_t colon = at == std::string::npos ? at : text.find(": ", at);
-    if (colon == std::string::npos) continue;
-    text = text.substr(colon + 2);
-    break;
-  }
+  const std::size_t prefix =
+      what.find("] ");  // "[json.exception.parse_error.101] parse error at line 1, column 2: ..."
+  std::string text = prefix == std::string::npos ? what : what.substr(prefix + 2);
+  if (text.starts_with("parse error"))
+    if (const std::size_t colon = text.find(": "); colon != std::string::npos) text = text.substr(colon + 2);
   if (text.size() > 2 * kLongestQuote) text = text.substr(0, 2 * kLongestQuote) + "...";
   for (char& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';

@@ -26,12 +26,13 @@ class HeaderReader {
 
   bool null() { unexpected("null"); }
   bool boolean(bool) { unexpected("true or false"); }
-  bool number_float(Json::number_float_t, const std::string& text) { unexpected("the number " + brief(text)); }
+  bool number_float(Json::number_float_t, const std::string& text) { unexpected_number(text); }
   bool binary(Json::binary_t&) { unexpected("binary data"); }
 
-  bool number_integer(Json::number_integer_t value) { unexpected(fmt::format("the number {}", value)); }
+  bool number_integer(Json::number_integer_t value) { unexpected_number(std::to_string(value)); }
 
   bool number_unsigned(Json::number_unsigned_t value) {
+    in_number_ = true;
     if (place_ == Place::shape) {
       if (value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
         complain("the dimension {} is too large", value);
@@ -40,8 +41,9 @@ class HeaderReader {
       if (offsets_ >= 2) complain("data_offsets has more than two numbers");
       (offsets_++ == 0 ? entry_.begin : entry_.end) = value;
     } else {
-      unexpected(fmt::format("the number {}", value));
+      unexpected_number(std::to_string(value));
     }
+    in_number_ = false;
     return true;
   }
 
@@ -140,7 +142,8 @@ class HeaderReader {
   template <class... Args>
   [[noreturn]] void complain(fmt::format_string<Args...> format, Args&&... args) const {
     const std::string what = fmt::format(format, std::forward<Args>(args)...);
-    const std::size_t byte = first_byte_ + static_cast<std::size_t>(read_ - json_.data());
+    const auto last_read = static_cast<std::size_t>(read_ - json_.data()) - 1;
+    const std::size_t byte = first_byte_ + last_read - (in_number_ ? 1 : 0);
     const bool in_entry = place_ != Place::before && place_ != Place::after && seen_entry_;
     const std::string where = !in_entry      ? ""
                               : in_metadata_ ? fmt::format("{}: ", kMetadataKey)
@@ -165,6 +168,11 @@ class HeaderReader {
     complain("found {}", found);
   }
 
+  [[noreturn]] void unexpected_number(const std::string& text) {
+    in_number_ = true;
+    unexpected("the number " + brief(text));
+  }
+
   std::string_view json_;
   const std::string& source_;
   std::size_t first_byte_;
@@ -177,7 +185,8 @@ class HeaderReader {
   HeaderEntry entry_;
   std::optional<Dtype> dtype_;
   bool seen_shape_ = false;
-  int offsets_ = 0;  // numbers read
+  int offsets_ = 0;         // numbers read
+  bool in_number_ = false;  // its end is only seen one byte later
 };
 
 }  // namespace
