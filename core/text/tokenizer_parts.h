@@ -1,0 +1,43 @@
+#pragma once
+// A tokenizer as its files describe it, checked: plain data from which Tokenizer is built.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/text/added_tokens.h"
+#include "core/text/decoder.h"
+#include "core/text/normalizer.h"
+#include "core/text/post_processor.h"
+#include "core/text/pre_tokenizer.h"
+#include "core/text/vocabulary.h"
+#include "core/text/wordpiece.h"
+
+namespace dsd {
+
+using TokenizerModel = std::variant<WordPiece>;
+
+struct SpecialIds {
+  std::optional<std::int32_t> pad, cls, sep, mask, unk;
+};
+
+struct TokenizerParts {
+  std::filesystem::path file;
+  Vocabulary vocabulary;
+  std::vector<AddedToken> added;
+  std::vector<NormalizerStep> normalizer;
+  std::vector<PreTokenizerStep> pre_tokenizer;
+  TokenizerModel model;
+  Template around = plain_template();
+  Decoder decoder;
+  SpecialIds special;
+  bool truncate_left = false;  // keep the end of a text that is too long
+};
+
+// `tokenizer.json`, a folder that holds one, or `vocab.txt` (a folder that holds it without a tokenizer.json). Throws
+// Error that names the file and the part that is wrong or not supported.
+TokenizerParts read_tokenizer(const std::filesystem::path& file_or_folder);
+
+}  // namespace dsd

@@ -1,0 +1,26 @@
+#pragma once
+// What tokenizer_config.json and special_tokens_map.json say beside a vocabulary: which token plays which part, and how
+// BERT's text is prepared where there is no tokenizer.json.
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/text/added_tokens.h"
+
+namespace dsd {
+
+struct TokenizerSettings {
+  AddedToken pad, cls, sep, mask, unk;  // ids not set; BERT's names where the files are silent
+  bool do_lower_case = true;
+  std::optional<bool> strip_accents;
+  bool tokenize_chinese_chars = true;
+  std::optional<bool> truncate_left;
+  std::vector<AddedToken> added;  // `added_tokens_decoder`, with ids, by id
+};
+
+// Of a model's folder; both files may be missing.
+TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder);
+
+}  // namespace dsd

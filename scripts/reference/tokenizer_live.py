@@ -1,0 +1,201 @@
+#!/usr/bin/env python3
+"""Compares `BINARY tokenize` with the tokenizers package: every line of every text file of a data folder, every code
+point alone, between two letters and around a combining mark, and random lines, for BERT's tokenizer, its options and
+the other stages that are supported.
+
+    tokenizer_live.py BINARY [--data DIR] [--model FOLDER]... [--quick] [--seed N]
+
+Ids must be equal. Ends with code 1 and the first lines that differ, or prints how much was compared.
+"""
+import argparse
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import tempfile
+
+import tokenizers
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+WANTED_VERSION = "0.23.3"
+SUFFIXES = {".tsv", ".jsonl", ".txt", ".json"}
+CHUNK = 100_000
+
+
+def bert(vocab, lower=True, accents=None, chinese=True):
+    """What transformers builds around a vocab.txt."""
+    tokens = {line.rstrip("\n"): i for i, line in enumerate(open(vocab, encoding="utf-8"))}
+    made = Tokenizer(models.WordPiece(tokens, unk_token="[UNK]"))
+    made.add_special_tokens(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])
+    made.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=chinese,
+                                                 strip_accents=accents, lowercase=lower)
+    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    made.decoder = decoders.WordPiece(prefix="##")
+    ends = [("[CLS]", tokens["[CLS]"]), ("[SEP]", tokens["[SEP]"])]
+    made.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=ends)
+    return made
+
+
+def bert_folder(folder, vocab, **options):
+    """The same, for us: a vocab.txt with its tokenizer_config.json."""
+    folder.mkdir()
+    (folder / "vocab.txt").write_bytes(pathlib.Path(vocab).read_bytes())
+    names = {"lower": "do_lower_case", "accents": "strip_accents", "chinese": "tokenize_chinese_chars"}
+    (folder / "tokenizer_config.json").write_text(json.dumps({names[k]: v for k, v in options.items()}))
+    return folder
+
+
+def stages(vocab):
+    """Tokenizers that cover the stages other than BERT's own, by name."""
+    n, p = normalizers, pre_tokenizers
+    combinations = {
+        "nfc": (n.NFC(), p.WhitespaceSplit()),
+        "nfd": (n.NFD(), p.Whitespace()),
+        "nfkc": (n.Sequence([n.NFKC(), n.Lowercase()]), p.Punctuation()),
+        "nfkd": (n.Sequence([n.NFKD(), n.StripAccents(), n.Lowercase(), n.Strip()]), p.BertPreTokenizer()),
+        "none": (None, p.Sequence([p.WhitespaceSplit(), p.Digits(individual_digits=True)])),
+        "digits": (n.Lowercase(), p.Sequence([p.Whitespace(), p.Digits(individual_digits=False)])),
+        "strip": (n.Strip(left=True, right=False), None),
+        "previous": (n.Lowercase(), p.Sequence([p.WhitespaceSplit(), p.Punctuation("merged_with_previous")])),
+        "next": (n.Lowercase(), p.Sequence([p.WhitespaceSplit(), p.Punctuation("merged_with_next")])),
+        "contiguous": (n.Lowercase(), p.Sequence([p.WhitespaceSplit(), p.Punctuation("contiguous")])),
+        "removed": (n.Lowercase(), p.Sequence([p.WhitespaceSplit(), p.Punctuation("removed")])),
+    }
+    made = {}
+    for name, (normalizer, pre_tokenizer) in combinations.items():
+        made[name] = bert(vocab)
+        if normalizer is None:
+            file = json.loads(made[name].to_str())
+            file["normalizer"] = None
+            made[name] = Tokenizer.from_str(json.dumps(file))
+        else:
+            made[name].normalizer = normalizer
+        if pre_tokenizer is None:
+            file = json.loads(made[name].to_str())
+            file["pre_tokenizer"] = None
+            made[name] = Tokenizer.from_str(json.dumps(file))
+        else:
+            made[name].pre_tokenizer = pre_tokenizer
+    made["added"] = bert(vocab)
+    made["added"].add_tokens([
+        AddedToken("<mask>", lstrip=True, normalized=False, special=True),
+        AddedToken("<right>", rstrip=True, normalized=False),
+        AddedToken("Ény", normalized=True, single_word=True),
+        AddedToken("the film", normalized=True, lstrip=True, rstrip=True),
+        AddedToken("the", normalized=True, single_word=True),
+        AddedToken("<m", normalized=False),
+        AddedToken("  ", normalized=False),
+    ])
+    return made
+
+
+def code_point_lines():
+    for pattern in ("{}", "a{}b", "\u0301{}", "e\u0301{}"):
+        for code in range(0x110000):
+            if 0xD800 <= code < 0xE000 or code == 0x0A:
+                continue
+            yield pattern.format(chr(code))
+
+
+def random_lines(seed, count):
+    """Lines of the things that go wrong: marks in any order, white space, controls, added tokens, long words."""
+    pick = random.Random(seed)
+    marks = [chr(c) for c in range(0x300, 0x370)] + list("\u0591\u05b0\u0f71\u0f72\u0f74\u1dfa\u20d0\u3099\u302a")
+    pieces = list("aeiouAEIOUxyz '.,!-_#0123456789İıſßΣςéÉçÅåÑ中文字カガ가각한\t\r\v\f\x00\x7f\x85\xa0\xad\u2000\u2028\u200b\ufeff")
+    pieces += marks + ["[MASK]", "[mask]", "[SEP]", "<mask>", "<right>", " <m", "ÉNY", "e\u0301ny", "The film", "the",
+                       "  ", "##ing", "a" * 100, "b" * 101, "\U0001f600", "\U00011938", "\u09c7\u09be", "\u1100\u1161"]
+    for _ in range(count):
+        yield "".join(pick.choice(pieces) for _ in range(pick.randint(0, 24)))
+
+
+def data_lines(root, quick):
+    for path in sorted(p for p in root.rglob("*") if p.suffix in SUFFIXES and p.is_file()):
+        for number, line in enumerate(path.read_bytes().split(b"\n")):
+            if not quick or number < 200:
+                yield line.decode("utf-8")
+
+
+def chunks(lines):
+    held, size = [], 0
+    for line in lines:
+        held.append(line)
+        size += len(line)
+        if len(held) >= CHUNK or size > 4_000_000:
+            yield held
+            held, size = [], 0
+    if held:
+        yield held
+
+
+def ours(binary, model, lines, folder):
+    file = folder / "lines.txt"
+    file.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
+    ran = subprocess.run([binary, "tokenize", str(model), str(file)], capture_output=True)
+    if ran.returncode != 0:
+        sys.exit(f"{binary} tokenize {model} failed with {ran.returncode}: {ran.stderr.decode()}")
+    return ran.stdout.decode().split("\n")[:-1]
+
+
+def compare(binary, name, model, theirs, lines, folder):
+    theirs.no_truncation()
+    theirs.no_padding()
+    compared = differing = 0
+    for held in chunks(lines):
+        got = ours(binary, model, held, folder)
+        if len(got) != len(held):
+            sys.exit(f"{name}: {len(held)} lines went in, {len(got)} came out")
+        for line, mine, encoding in zip(held, got, theirs.encode_batch_fast(held)):
+            compared += 1
+            wanted = " ".join(map(str, encoding.ids))
+            if mine != wanted:
+                differing += 1
+                if differing <= 10:
+                    print(f"{name}: {line[:60]!a}\n  ours    {mine[:200]}\n  package {wanted[:200]}")
+    print(f"{name}: {compared} lines, {differing} differ", flush=True)
+    return differing
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parent.parent.parent
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("binary")
+    options.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
+    options.add_argument("--model", type=pathlib.Path, action="append", default=[], help="folder with a tokenizer.json")
+    options.add_argument("--quick", action="store_true", help="200 lines of each file; code points for BERT alone")
+    options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
+    given = options.parse_args()
+    if tokenizers.__version__ != WANTED_VERSION:
+        sys.exit(f"tokenizers {tokenizers.__version__} is installed; the reference is {WANTED_VERSION}: "
+                 f"pip install tokenizers=={WANTED_VERSION}")
+    vocab = given.data / "tokenizers" / "bert-base-uncased" / "vocab.txt"
+    if not vocab.exists():
+        sys.exit(f"{vocab}: not there; name the data folder with --data")
+    print(f"tokenizers {tokenizers.__version__}, seed {given.seed}")
+    differing = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = pathlib.Path(name)
+        cases = []
+        for label, settings in {
+            "uncased": {}, "cased": {"lower": False}, "cased, no accents": {"lower": False, "accents": True},
+            "uncased, accents": {"accents": False}, "no ideographs": {"chinese": False},
+        }.items():
+            cases.append((label, bert_folder(folder / label, vocab, **settings), bert(vocab, **settings)))
+        for label, made in stages(vocab).items():
+            made.save(str(folder / f"{label}.json"))
+            cases.append((label, folder / f"{label}.json", made))
+        for path in given.model:
+            cases.append((str(path), path, Tokenizer.from_file(str(path / "tokenizer.json"))))
+        for number, (label, model, made) in enumerate(cases):
+            lines = [random_lines(given.seed + number, 2_000 if given.quick else 50_000)]
+            if number == 0 or not given.quick:
+                lines.append(code_point_lines())
+            lines.append(data_lines(given.data, given.quick or 5 <= number < len(cases) - len(given.model)))
+            for kind, source in zip(("random", "code points", "data") if len(lines) == 3 else ("random", "data"), lines):
+                differing += compare(given.binary, f"{label} ({kind})", model, made, source, folder)
+    sys.exit(bool(differing))
+
+
+if __name__ == "__main__":
+    main()
