@@ -1,0 +1,158 @@
+#include "core/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+
+#include "core/base/error.h"
+
+namespace dsd {
+namespace {
+
+class Stopwatch {
+ public:
+  double seconds() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+ private:
+  std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
+};
+
+}  // namespace
+
+// What one step did.
+struct Trainer::Step {
+  double loss = 0, gradient_norm = 0, learning_rate = 0, temperature = 0, seconds = 0;
+  std::vector<PartReport> parts;
+  std::int64_t examples = 0, tokens = 0;
+  bool applied = true;
+};
+
+Trainer::Trainer(TrainerParts parts)
+    : parts_(std::move(parts)),
+      student_wants_(parts_.objective->student_wants()),
+      teacher_wants_(parts_.objective->teacher_wants()) {}
+
+TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
+  if (start) {
+    result_.steps = saved_at_ = scored_at_ = start->step;
+    result_.best_score = start->best_score;
+    result_.best_step = start->best_step;
+  }
+  while (result_.steps < parts_.steps) {
+    const Step step = train_step(result_.steps);
+    ++result_.steps;
+    after_step(step);
+    if (parts_.stop && parts_.stop->received() != 0) {
+      result_.signal = parts_.stop->received();
+      save_now();
+      return result_;
+    }
+    const std::int64_t eval_every = parts_.eval.every.value_or(parts_.plan->steps_per_epoch());
+    if (due(eval_every)) evaluate_now();
+    if (due(parts_.settings.save_every.value_or(eval_every))) save_now();
+  }
+  evaluate_now();
+  save_now();
+  return result_;
+}
+
+Trainer::Step Trainer::train_step(std::int64_t index) {
+  const Stopwatch watch;
+  const Progress progress{.step = index, .steps = parts_.steps};
+  Step step;
+  step.learning_rate = parts_.settings.learning_rate * value(parts_.learning_rate, progress);
+  step.temperature = parts_.objective->temperature(progress);
+  auto batches = batches_of(index);
+  for (const auto& batch : batches) {
+    step.examples += batch.streams[0].count();
+    step.tokens += batch.streams[0].tokens();
+  }
+  parts_.objective->begin_step(batches, progress);
+  step.loss = backward(batches, progress, &step.parts);
+  step.gradient_norm = parts_.optimiser->gradient_norm();
+  step.applied = std::isfinite(step.loss) && std::isfinite(step.gradient_norm);
+  if (step.applied) parts_.optimiser->step(step.learning_rate, step.gradient_norm, parts_.settings.clip_norm);
+  else parts_.optimiser->skip();
+  step.seconds = watch.seconds();
+  return step;
+}
+
+std::vector<Batch> Trainer::batches_of(std::int64_t index) {
+  const auto examples = parts_.plan->step(index);
+  std::vector<Batch> batches;
+  for (const auto piece : micro_batches(*parts_.data, examples, parts_.settings.tokens))
+    batches.push_back(make_batch(*parts_.data, piece, parts_.kind, ReadRow::first, piece.data() - examples.data()));
+  return batches;
+}
+
+double Trainer::backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts) {
+  const bool with_teacher = parts_.teacher && parts_.objective->needs_teacher(progress);
+  const Pass pass{.train = true,
+                  .embeddings = {},
+                  .dropout = {.seed = parts_.seed,
+                              .purpose = Purpose::dropout,
+                              .step = static_cast<std::uint32_t>(progress.step)}};
+  for (auto& batch : batches) {
+    std::vector<TeacherOutputs> teachers;
+    if (with_teacher) teachers.push_back(parts_.teacher->outputs(batch, teacher_wants_));
+    parts_.optimiser->prepare(batch);
+    const Outputs outputs = parts_.student->forward(batch, student_wants_, pass);
+    if (const Tensor objective = parts_.objective->add({&outputs, 1}, teachers, batch); objective.defined())
+      objective.backward();
+    batch = {};  // its tensors are not needed any more
+  }
+  return parts_.objective->finish_step(parts);
+}
+
+void Trainer::after_step(const Step& step) {
+  result_.examples += step.examples;
+  result_.tokens += step.tokens;
+  result_.seconds += step.seconds;
+  const StepLine line{.step = result_.steps, .steps = parts_.steps,
+                      .epoch = static_cast<double>(result_.steps) / static_cast<double>(parts_.plan->steps_per_epoch()),
+                      .loss = step.loss, .parts = step.parts, .learning_rate = step.learning_rate,
+                      .temperature = step.temperature, .gradient_norm = step.gradient_norm, .examples = step.examples,
+                      .tokens = step.tokens, .seconds = step.seconds, .applied = step.applied};
+  if (parts_.log) parts_.log->step(line);
+  if (parts_.console) parts_.console->step(line);
+  if (step.applied) {
+    bad_in_a_row_ = 0;
+    return;
+  }
+  ++result_.skipped_steps;
+  if (++bad_in_a_row_ >= parts_.settings.bad_steps)
+    fail_as(ExitCode::diverged,
+            "step {}: the loss or its gradient was not finite for {} steps in a row (loss {}, gradient norm {}); {}. Lower "
+            "train.learning_rate",
+            result_.steps, bad_in_a_row_, step.loss, step.gradient_norm,
+            saved_at_ > 0 ? fmt::format("the last good checkpoint is that of step {}", saved_at_)
+                          : "no checkpoint had been saved");
+}
+
+void Trainer::evaluate_now() {
+  if (!parts_.evaluate || scored_at_ == result_.steps) return;
+  parts_.optimiser->flush();
+  const Scored scored = parts_.evaluate();
+  scored_at_ = result_.steps;
+  result_.last = scored;
+  const bool best = !scored.empty() && (!result_.best_score || scored.front().second > *result_.best_score);
+  if (best) {
+    result_.best_score = scored.front().second;
+    result_.best_step = result_.steps;
+  }
+  if (parts_.log) parts_.log->scored(result_.steps, scored, best);
+  if (parts_.console) parts_.console->scored(result_.steps, scored, best);
+  if (best && parts_.save_best) parts_.save_best();
+}
+
+void Trainer::save_now() {
+  // A checkpoint amid bad steps would keep what is about to be given up.
+  if (!parts_.save || saved_at_ == result_.steps || bad_in_a_row_ > 0) return;
+  parts_.optimiser->flush();
+  parts_.save(CheckpointMeta{.step = result_.steps, .store_length = parts_.store ? parts_.store->length() : 0,
+                             .best_score = result_.best_score, .best_step = result_.best_step});
+  saved_at_ = result_.steps;
+}
+
+}  // namespace dsd

@@ -1,0 +1,108 @@
+// The one normaliser: gradients of a step are final as they are added, whatever the cut of its batch.
+#include "core/train/objective.h"
+
+#include "core/recipe/load.h"
+#include "tests/check.h"
+
+using namespace dsd;
+
+namespace {
+
+constexpr std::int64_t kRows = 9, kClasses = 4;
+
+LossesConfig resolved_losses(std::string_view extra) {
+  const auto text = fmt::format("task: sst2\ndata: {{root: x}}\nteacher: {{path: t}}\nlosses: {{{}}}\n", extra);
+  return resolved(parse_recipe(text, "test")).losses;
+}
+
+struct Rows {
+  Tensor student = at::randn({kRows, kClasses}, at::kDouble);
+  Tensor teacher = at::randn({kRows, kClasses}, at::kDouble);
+  std::vector<int> labels{0, 3, -1, 2, 1, -1, 0, 0, 3};
+
+  Batch batch(std::int64_t from, std::int64_t to) const {
+    Batch batch;
+    batch.rows = {at::arange(to - from, at::kInt)};
+    batch.labels = Classes{at::tensor(std::vector<int>(labels.begin() + from, labels.begin() + to), at::kInt)};
+    return batch;
+  }
+};
+
+struct Result {
+  Tensor gradient;
+  double value = 0;
+  std::vector<PartReport> parts;
+};
+
+Result run(Objective& objective, const Rows& rows, const std::vector<std::int64_t>& cuts, bool with_teacher = true) {
+  const Tensor leaf = rows.student.clone().requires_grad_();
+  std::vector<Batch> batches;
+  for (std::size_t i = 0; i + 1 < cuts.size(); ++i) batches.push_back(rows.batch(cuts[i], cuts[i + 1]));
+  objective.begin_step(batches, {});
+  for (std::size_t i = 0; i < batches.size(); ++i) {
+    const Outputs outputs{.heads = {{.dense = leaf.slice(0, cuts[i], cuts[i + 1])}}, .captured = {}};
+    std::vector<TeacherOutputs> teachers(with_teacher ? 1 : 0);
+    if (with_teacher) teachers[0].heads.push_back(Scores{.dense = rows.teacher.slice(0, cuts[i], cuts[i + 1])});
+    if (const Tensor part = objective.add({&outputs, 1}, teachers, batches[i]); part.defined()) part.backward();
+  }
+  Result result;
+  result.gradient = leaf.grad();
+  result.value = objective.finish_step(&result.parts);
+  return result;
+}
+
+}  // namespace
+
+TEST_CASE("cutting a step into micro-batches changes nothing but rounding") {
+  const Rows rows;
+  Objective objective(resolved_losses("temperature: 3.0"), {}, true);
+  const Result whole = run(objective, rows, {0, kRows});
+  for (const auto& cuts : std::vector<std::vector<std::int64_t>>{{0, 1, 9}, {0, 2, 3, 6, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
+    const Result cut = run(objective, rows, cuts);
+    CHECK((cut.gradient - whole.gradient).abs().max().item<double>() < 1e-12 * whole.gradient.abs().max().item<double>());
+    CHECK(cut.value == doctest::Approx(whole.value).epsilon(1e-12));
+  }
+}
+
+TEST_CASE("the objective is weight x factor x mean of each part") {
+  const Rows rows;
+  Objective objective(resolved_losses("soft_weight: 0.9, hard_weight: 0.2, temperature: 2.0"), {}, true);
+  const Result result = run(objective, rows, {0, kRows});
+  const Tensor p = at::softmax(rows.teacher / 2, -1), log_q = at::log_softmax(rows.student / 2, -1);
+  const double kl = (p * (p.log() - log_q)).sum().item<double>() / kRows;
+  double nll = 0;
+  for (int i = 0; i < kRows; ++i)
+    if (rows.labels[i] >= 0) nll -= at::log_softmax(rows.student, -1)[i][rows.labels[i]].item<double>() / 7;
+  CHECK(result.parts.at(0).raw == doctest::Approx(kl).epsilon(1e-12));
+  CHECK(result.parts.at(0).factor == 4.0);
+  CHECK(result.parts.at(1).raw == doctest::Approx(nll).epsilon(1e-12));
+  CHECK(result.value == doctest::Approx(0.9 * 4 * kl + 0.2 * nll).epsilon(1e-12));
+  CHECK(result.parts[0].share + result.parts[1].share == doctest::Approx(1.0));
+}
+
+TEST_CASE("a part without units is skipped, and says so") {
+  Rows rows;
+  rows.labels.assign(kRows, -1);
+  Objective objective(resolved_losses("temperature: 1.0"), {}, true);
+  const Result result = run(objective, rows, {0, 4, kRows});
+  CHECK_FALSE(result.parts.at(0).skipped);
+  CHECK(result.parts.at(1).skipped);
+  CHECK(result.gradient.isfinite().all().item<bool>());
+}
+
+TEST_CASE("without a teacher the hard loss counts whole") {
+  const Rows rows;
+  Objective objective(resolved_losses("hard_weight: 0.3"), {}, false);
+  const Result result = run(objective, rows, {0, kRows}, false);
+  CHECK(result.parts.size() == 1);
+  CHECK(result.parts[0].weight == 1.0);
+  CHECK(result.value == doctest::Approx(result.parts[0].raw));
+}
+
+TEST_CASE("a scheduled weight takes the place of the constant one, and a teacher of weight 0 is not asked") {
+  SchedulesConfig schedules;
+  schedules.soft_weight = StageRiseSchedule{.from = 0.0, .to = 1.0, .stages = 2};
+  const Objective objective(resolved_losses("temperature: 2.0"), schedules, true);
+  CHECK_FALSE(objective.needs_teacher({.step = 0, .steps = 10}));
+  CHECK(objective.needs_teacher({.step = 5, .steps = 10}));
+}
