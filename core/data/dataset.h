@@ -1,12 +1,15 @@
 #pragma once
-// A split, tokenised once. Token ids lie in an unlinked temporary file and are read by pread, so that memory holds a few
-// bytes an example whatever the length of the text: ten times the rows raise the peak by under 20 MiB.
+// A split, tokenised once. Token ids lie in an unlinked temporary file and are read by pread, so that memory holds a
+// few bytes an example whatever the length of the text: ten times the rows raise the peak by under 20 MiB.
 
 #include <cstdint>
 #include <filesystem>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/hash.h"
@@ -18,9 +21,15 @@ namespace dsd {
 
 struct Example {
   std::vector<std::int32_t> ids;
-  std::int32_t second_begins = 0;  // first token of segment 1; ids.size() when there is none
-  std::int32_t label = -1;         // class index, -1 none
-  float value = 0;                 // NaN none
+  std::int32_t second_begins = 0;                         // first token of segment 1; ids.size() when there is none
+  std::int32_t label = -1;                                // class index, -1 none
+  float value = std::numeric_limits<float>::quiet_NaN();  // NaN none
+};
+
+// Consecutive examples of one file: MNLI's dev split is two of them.
+struct DatasetPart {
+  std::string name;
+  std::int64_t begin = 0, end = 0;
 };
 
 class Dataset {
@@ -30,27 +39,40 @@ class Dataset {
   Dataset(Dataset&&) noexcept;
   Dataset& operator=(Dataset&&) noexcept;
 
-  // Reads and tokenises one file and appends its rows. At most `limit` rows (0: all). Errors name file and line.
-  void append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer, std::int64_t limit);
+  // Reads and tokenises one file and appends its rows, at most `limit` of them (0: all). Errors name file and line.
+  void append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer,
+              std::int64_t limit);
   // One example from outside a file (`predict`).
   void append(const Example& example);
 
   std::int64_t size() const;
   std::int64_t tokens() const;
   std::int64_t labelled() const;
-  std::int64_t length(std::int64_t index) const;   // tokens
-  std::int32_t label(std::int64_t index) const;    // class index, -1 none
-  float value(std::int64_t index) const;           // NaN none
+  std::int64_t length(std::int64_t index) const;  // tokens
+  std::int32_t label(std::int64_t index) const;   // class index, -1 none
+  float value(std::int64_t index) const;          // NaN none
+  // Examples may be read from any thread while nobody appends.
   Example read(std::int64_t index) const;
-  Key128 fingerprint() const;                      // of everything a run depends on: ids, segments, labels, order
+  std::span<const DatasetPart> parts() const;  // one for each file
+  std::span<const std::string> notes() const;  // rows that were passed over, for people
+  Key128 fingerprint() const;                  // of ids, segments, labels and order
 
  private:
   struct Store;
+  void store(const Example& example);
+
   std::unique_ptr<Store> store_;
 };
 
-// Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head reading each
-// sequence's first token (or its last, for a decoder). `first` is the place in the step of examples[0].
+// The ids of one or two texts, cut to `max_length`, without a label.
+Example tokenised(const Tokenizer& tokenizer, std::string_view text, std::optional<std::string_view> pair,
+                  std::int64_t max_length);
+
+// The key of what is remembered for an example: all that its tensors depend on.
+Key128 key_of(const Example& example);
+
+// Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head reading
+// each sequence's first token (or its last, for a decoder). `first` is the place in the step of examples[0].
 enum class ReadRow { first, last };
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
                  std::int64_t first);

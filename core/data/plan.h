@@ -1,7 +1,7 @@
 #pragma once
 // The order of examples: a pure function of (seed, epoch), so that resume needs no state. The examples of an epoch are
-// shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the epoch are
-// shuffled: batches hold sequences of like length, and no two epochs are alike.
+// shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the
+// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike.
 
 #include <cstdint>
 #include <span>
@@ -13,7 +13,7 @@ namespace dsd {
 
 class Plan {
  public:
-  // `batch` examples in a step; the last step of an epoch may be smaller.
+  // `batch` examples in a step; the last step of an epoch may be smaller. `data` outlives the plan.
   Plan(const Dataset& data, std::int64_t batch, std::uint64_t seed);
 
   std::int64_t steps_per_epoch() const;
@@ -27,11 +27,12 @@ class Plan {
   std::int64_t batch_;
   std::uint64_t seed_;
   std::int64_t epoch_ = -1;
-  std::vector<std::int32_t> order_;  // of the epoch at hand
+  std::vector<std::int32_t> order_;  // the examples of the epoch at hand, step by step
+  std::vector<std::int32_t> steps_;  // which piece of them each step takes
 };
 
-// Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens; an example longer than
-// that stands alone.
+// Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens; an example longer
+// than that stands alone.
 std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,
                                                          std::int64_t tokens);
 

@@ -1,0 +1,80 @@
+#include "core/data/plan.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/base/error.h"
+#include "core/base/random.h"
+
+namespace dsd {
+namespace {
+
+constexpr std::int64_t kWindow = 50;  // steps that are sorted together: long enough for like lengths, short of an epoch
+constexpr std::uint32_t kOfSteps = 1;  // the random stream of the steps' order, beside that of the examples
+
+RandomKey order_key(std::uint64_t seed, std::int64_t epoch, std::uint32_t stream) {
+  return {.seed = seed, .purpose = Purpose::order, .step = static_cast<std::uint32_t>(epoch), .layer = stream};
+}
+
+}  // namespace
+
+Plan::Plan(const Dataset& data, std::int64_t batch, std::uint64_t seed) : data_(&data), batch_(batch), seed_(seed) {
+  if (data.size() == 0) fail("there is no training example");
+  if (data.size() > std::numeric_limits<std::int32_t>::max())
+    fail("{} training examples are more than one run can hold; split them", data.size());
+}
+
+std::int64_t Plan::steps_per_epoch() const { return (data_->size() + batch_ - 1) / batch_; }
+
+void Plan::order_epoch(std::int64_t epoch) {
+  const std::int64_t rows = data_->size();
+  {
+    const auto shuffled = permutation(rows, order_key(seed_, epoch, 0));
+    order_.assign(shuffled.begin(), shuffled.end());
+  }
+  const std::int64_t window = kWindow * batch_;
+  for (std::int64_t begin = 0; begin < rows; begin += window) {
+    const auto first = order_.begin() + begin;
+    std::stable_sort(first, order_.begin() + std::min(begin + window, rows),
+                     [&](std::int32_t a, std::int32_t b) { return data_->length(a) < data_->length(b); });
+  }
+  const auto steps = permutation(rows / batch_, order_key(seed_, epoch, kOfSteps));
+  steps_.assign(steps.begin(), steps.end());
+  if (rows % batch_ != 0) steps_.push_back(static_cast<std::int32_t>(steps_.size()));
+  epoch_ = epoch;
+}
+
+std::vector<std::int64_t> Plan::step(std::int64_t index) {
+  const std::int64_t epoch = index / steps_per_epoch();
+  if (epoch != epoch_) order_epoch(epoch);
+  const std::int64_t begin = steps_[static_cast<std::size_t>(index % steps_per_epoch())] * batch_;
+  const std::int64_t end = std::min(begin + batch_, data_->size());
+  return {order_.begin() + begin, order_.begin() + end};
+}
+
+std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,
+                                                         std::int64_t tokens) {
+  std::vector<std::span<const std::int64_t>> pieces;
+  std::size_t begin = 0;
+  std::int64_t held = 0;
+  for (std::size_t i = 0; i < examples.size(); ++i) {
+    const std::int64_t length = data.length(examples[i]);
+    if (i > begin && held + length > tokens) {
+      pieces.push_back(examples.subspan(begin, i - begin));
+      begin = i;
+      held = 0;
+    }
+    held += length;
+  }
+  if (begin < examples.size()) pieces.push_back(examples.subspan(begin));
+  return pieces;
+}
+
+std::vector<std::int64_t> by_length(const Dataset& data) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(data.size()));
+  std::iota(order.begin(), order.end(), 0);
+  std::ranges::stable_sort(order, std::greater<>(), [&](std::int64_t index) { return data.length(index); });
+  return order;
+}
+
+}  // namespace dsd
