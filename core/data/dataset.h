@@ -77,4 +77,7 @@ enum class ReadRow { first, last };
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
                  std::int64_t first);
 
+// The same for examples at hand, without labels.
+Batch make_batch(std::span<const Example> examples, ReadRow read);
+
 }  // namespace dsd
