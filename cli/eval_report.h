@@ -1,0 +1,37 @@
+#pragma once
+// What `dsdistill eval` found, as a table for people and as JSON.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/eval/evaluator.h"
+#include "core/eval/speed.h"
+
+namespace dsd {
+
+struct ModelReport {
+  std::string path;
+  EvalResult result;
+  std::int64_t rows = 0;
+  std::int64_t parameters = 0;
+  std::uint64_t bytes = 0;
+  std::optional<Speed> speed;
+};
+
+struct EvalReport {
+  Task task;
+  Split split = Split::dev;
+  std::vector<ModelReport> models;  // the first is what the others are measured against
+  Baseline baseline;
+
+  bool has_labels() const { return !baseline.result.parts.empty(); }
+};
+
+// Aligned columns: a row for each model, and one for the majority class (or the mean of values).
+std::string table_of(const EvalReport& report);
+
+std::string json_of(const EvalReport& report);
+
+}  // namespace dsd
