@@ -131,3 +131,19 @@ TEST_CASE("a folder without weights that can be read") {
   CHECK(message.ends_with(folder.path().string()));
   CHECK(message.find('\n') == std::string::npos);
 }
+
+TEST_CASE("a real checkpoint is read, and copied to the same content") {
+  const fs::path real = "../shared/data/models/stories260K/hf";
+  if (!fs::exists(real)) {
+    MESSAGE("skipped: no " << real.string());
+    return;
+  }
+  const Checkpoint checkpoint = Checkpoint::open(real);
+  CHECK(checkpoint.at("model.embed_tokens.weight").shape == std::vector<std::int64_t>{512, 64});
+  std::vector<TensorInfo> tensors;
+  for (const std::string& name : checkpoint.names()) tensors.push_back(checkpoint.at(name));
+  const Folder copy;
+  write_checkpoint(copy.path(), to_write(tensors), {{"format", "pt"}}, 100'000);
+  CHECK(files_in(copy.path()).size() > 3);
+  CHECK(Checkpoint::open(copy.path()).content_hash() == checkpoint.content_hash());
+}
