@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "kernels/gemm.h"
 
 namespace dsd {
 namespace {
 
 // Threads share out columns, so that each sum has one order whatever their number.
-void add_rows(float* sums, const std::int32_t* rows, std::int64_t count, std::int64_t width, const float* values) {
+void add_rows_at(float* sums, const std::int32_t* rows, std::int64_t count, std::int64_t width, const float* values) {
   at::parallel_for(0, width, 64, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t i = 0; i < count; ++i) {
       float* sum = sums + rows[i] * width;
@@ -50,6 +51,21 @@ std::vector<std::int32_t> slots_of(RowGradient& gradient, const Tensor& ids, std
 
 }  // namespace
 
+const Tensor& matrix_of(const Weight& weight) { return weight.shadow.defined() ? weight.shadow : weight.master; }
+
+Tensor gradient_or_none(const Weight& weight) {
+  return weight.master.requires_grad() ? dense_gradient(weight) : Tensor();
+}
+
+void add_product_gradient(const Weight& weight, const Tensor& d_y, const Tensor& x) {
+  if (weight.master.requires_grad()) gemm(d_y.t(), x, dense_gradient(weight), true);
+}
+
+void add_rows(const Tensor& sums, const Tensor& rows, const Tensor& values) {
+  add_rows_at(sums.mutable_data_ptr<float>(), rows.const_data_ptr<std::int32_t>(), rows.numel(), sums.size(1),
+              values.const_data_ptr<float>());
+}
+
 Tensor dense_gradient(const Weight& weight) {
   Tensor& gradient = weight.master.mutable_grad();
   if (!gradient.defined()) gradient = at::zeros_like(weight.master, at::MemoryFormat::Contiguous);
@@ -64,8 +80,7 @@ void add_row_gradient(const Weight& table, const Tensor& ids, const Tensor& valu
     if (plain) {
       gradient.index_add_(0, ids, values);
     } else {
-      add_rows(gradient.mutable_data_ptr<float>(), ids.contiguous().const_data_ptr<std::int32_t>(), ids.numel(),
-               gradient.size(1), values.contiguous().const_data_ptr<float>());
+      add_rows(gradient, ids.contiguous(), values.contiguous());
     }
     return;
   }
@@ -73,8 +88,8 @@ void add_row_gradient(const Weight& table, const Tensor& ids, const Tensor& valu
     fail("a sparse gradient of a look-up table takes fp32 rows and int32 ids in host memory");
   }
   const auto slots = slots_of(*table.row_gradient, ids.contiguous(), table.master.size(0), table.master.size(1));
-  add_rows(table.row_gradient->values.mutable_data_ptr<float>(), slots.data(), ids.numel(), table.master.size(1),
-           values.contiguous().const_data_ptr<float>());
+  add_rows_at(table.row_gradient->values.mutable_data_ptr<float>(), slots.data(), ids.numel(), table.master.size(1),
+              values.contiguous().const_data_ptr<float>());
 }
 
 }  // namespace dsd

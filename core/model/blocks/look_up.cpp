@@ -1,26 +1,23 @@
 // The look-up of a table's rows, whose gradient is rows rather than a dense matrix.
 #include <ATen/ATen.h>
-#include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/function.h>
-#include <torch/csrc/autograd/functions/utils.h>
-
-#include <algorithm>
-#include <utility>
 
 #include "core/model/blocks/encoder.h"
 #include "core/model/blocks/gradients.h"
+#include "core/model/blocks/node.h"
 
 namespace dsd {
 namespace {
 
-class LookUpNode : public torch::autograd::Node {
+class LookUpNode : public FusedNode {
  public:
   LookUpNode(Weight table, Tensor ids) : table_(std::move(table)), ids_(std::move(ids)) {}
 
-  torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
-    if (gradients[0].defined()) add_row_gradient(table_, ids_, gradients[0]);
-    return {Tensor()};
+ protected:
+  Tensor backward(torch::autograd::variable_list& gradients, bool) override {
+    add_row_gradient(table_, ids_, gradients[0]);
+    return {};
   }
+  void release() override { ids_ = Tensor(); }
 
  private:
   Weight table_;
@@ -30,14 +27,10 @@ class LookUpNode : public torch::autograd::Node {
 }  // namespace
 
 Tensor look_up(const Weight& words, const Tensor& ids) {
-  const bool records = torch::autograd::compute_requires_grad(words.master);
+  const bool saves = needs_backward(Tensor(), {&words});
   const at::NoGradGuard no_grad;
-  Tensor rows = words.master.index_select(0, ids);
-  if (records) {
-    auto node = std::make_shared<LookUpNode>(words, ids);
-    node->set_next_edges(torch::autograd::collect_next_edges(words.master));
-    torch::autograd::set_history(rows, node);
-  }
+  const Tensor rows = words.master.index_select(0, ids);
+  if (saves) record(std::make_shared<LookUpNode>(words, ids), Tensor(), {&words}, {rows});
   return rows;
 }
 

@@ -1,0 +1,24 @@
+// Every inner loop, and the table of them.
+#include "kernels/cpu/activation.inl"
+#include "kernels/cpu/adamw.inl"
+#include "kernels/cpu/attention.inl"
+#include "kernels/cpu/norm.inl"
+
+namespace dsd::cpu {
+namespace {
+
+constexpr Functions make_functions() {
+  return {.adamw = adamw,
+          .adamw_replay = adamw_replay,
+          .norm_forward = norm_forward,
+          .norm_backward = norm_backward,
+          .embedding_forward = embedding_forward,
+          .activation_forward = activation_forward,
+          .activation_backward = activation_backward,
+          .attention_forward = attention_forward,
+          .attention_backward = attention_backward,
+          .round_to_bf16 = round_to_bf16};
+}
+
+}  // namespace
+}  // namespace dsd::cpu

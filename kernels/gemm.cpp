@@ -1,0 +1,74 @@
+#include "kernels/gemm.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+
+// Exported by LibTorch's libtorch_cpu (MKL).
+extern "C" {
+void sgemm_(const char* transpose_a, const char* transpose_b, const int* m, const int* n, const int* k,
+            const float* alpha, const float* a, const int* lda, const float* b, const int* ldb, const float* beta,
+            float* c, const int* ldc);
+void dgemm_(const char* transpose_a, const char* transpose_b, const int* m, const int* n, const int* k,
+            const double* alpha, const double* a, const int* lda, const double* b, const int* ldb, const double* beta,
+            double* c, const int* ldc);
+void cblas_gemm_bf16bf16f32(int layout, int transpose_a, int transpose_b, int m, int n, int k, float alpha,
+                            const void* a, int lda, const void* b, int ldb, float beta, float* c, int ldc);
+}
+
+namespace dsd {
+namespace {
+
+struct Operand {
+  bool transposed;
+  int leading;
+};
+
+Operand operand_of(const at::Tensor& matrix) {
+  const std::int64_t rows = matrix.size(0), columns = matrix.size(1);
+  const bool by_rows = matrix.stride(1) == 1 && (rows == 1 || matrix.stride(0) >= columns);
+  const bool by_columns = matrix.stride(0) == 1 && (columns == 1 || matrix.stride(1) >= rows);
+  TORCH_CHECK(by_rows || by_columns, "gemm takes matrices with unit stride in one dimension");
+  const std::int64_t leading = by_rows ? std::max(matrix.stride(0), columns) : std::max(matrix.stride(1), rows);
+  return {!by_rows, static_cast<int>(std::max<std::int64_t>(leading, 1))};
+}
+
+// Fortran's matrices are by columns: c^T = b^T a^T.
+template <class T, class Function>
+void fortran_gemm(Function function, const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  const Operand left = operand_of(a), right = operand_of(b), result = operand_of(c);
+  const int m = static_cast<int>(c.size(0)), n = static_cast<int>(c.size(1)), k = static_cast<int>(a.size(1));
+  const T alpha = 1, beta = adds ? 1 : 0;
+  function(right.transposed ? "T" : "N", left.transposed ? "T" : "N", &n, &m, &k, &alpha, b.const_data_ptr<T>(),
+           &right.leading, a.const_data_ptr<T>(), &left.leading, &beta, c.mutable_data_ptr<T>(), &result.leading);
+}
+
+void bf16_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  const Operand left = operand_of(a), right = operand_of(b), result = operand_of(c);
+  constexpr int kByRows = 101, kAsIs = 111, kTransposed = 112;
+  cblas_gemm_bf16bf16f32(kByRows, left.transposed ? kTransposed : kAsIs, right.transposed ? kTransposed : kAsIs,
+                         static_cast<int>(c.size(0)), static_cast<int>(c.size(1)), static_cast<int>(a.size(1)), 1.0f,
+                         a.const_data_ptr(), left.leading, b.const_data_ptr(), right.leading, adds ? 1.0f : 0.0f,
+                         c.mutable_data_ptr<float>(), result.leading);
+}
+
+}  // namespace
+
+void gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  TORCH_CHECK(a.size(0) == c.size(0) && b.size(1) == c.size(1) && a.size(1) == b.size(0), "gemm's shapes do not fit");
+  TORCH_CHECK(a.scalar_type() == b.scalar_type(), "gemm's operands have one dtype");
+  if (c.numel() == 0) return;
+  const bool mixed = a.scalar_type() == at::kBFloat16 && c.scalar_type() == at::kFloat;
+  TORCH_CHECK(mixed || a.scalar_type() == c.scalar_type(),
+              "gemm's result has its operands' dtype, or is fp32 for bf16");
+  if (c.is_cpu() && mixed) return bf16_gemm(a, b, c, adds);
+  if (c.is_cpu() && c.scalar_type() == at::kFloat) return fortran_gemm<float>(sgemm_, a, b, c, adds);
+  if (c.is_cpu() && c.scalar_type() == at::kDouble) return fortran_gemm<double>(dgemm_, a, b, c, adds);
+  if (adds) {
+    c.add_(at::mm(a, b));
+  } else {
+    c.copy_(at::mm(a, b));
+  }
+}
+
+}  // namespace dsd
