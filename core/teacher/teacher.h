@@ -1,6 +1,6 @@
 #pragma once
-// A frozen model that the student learns from, wherever its outputs come from: computed in this process, remembered from an
-// earlier pass, stored in a file. The loss always reads what the store holds, the first time too.
+// A frozen model that the student learns from, wherever its outputs come from: computed in this process, remembered
+// from an earlier pass, stored in a file. The loss always reads what the store holds, the first time too.
 
 #include <cstdint>
 #include <memory>
@@ -14,7 +14,7 @@ namespace dsd {
 struct Capabilities {
   std::int64_t classes = 0;  // of its head
   std::int64_t layers = 0, hidden = 0;
-  bool captures = false;     // can give hidden states and the like
+  bool captures = false;  // can give hidden states and the like
 };
 
 class Teacher {

@@ -1,0 +1,62 @@
+// A frozen model of this process as the teacher.
+#include <ATen/ATen.h>
+
+#include "core/base/error.h"
+#include "core/teacher/teacher.h"
+
+namespace dsd {
+namespace {
+
+Capabilities capabilities_of(const ModelConfig& config) {
+  const auto& bert = std::get<BertConfig>(config.family);
+  return {.classes = static_cast<std::int64_t>(config.head.labels.size()),
+          .layers = bert.num_hidden_layers,
+          .hidden = bert.hidden_size,
+          .captures = true};
+}
+
+class InProcessTeacher : public Teacher {
+ public:
+  InProcessTeacher(std::shared_ptr<Model> model, std::vector<std::int32_t> columns)
+      : model_(std::move(model)), can_(capabilities_of(model_->config())) {
+    if (columns.empty()) return;
+    for (const std::int32_t column : columns)
+      if (column < 0 || column >= can_.classes)
+        fail("the teacher has {} logits, so there is none for column {}", can_.classes, column);
+    can_.classes = static_cast<std::int64_t>(columns.size());
+    columns_ = at::tensor(columns, at::kInt);
+  }
+
+  Capabilities can() const override { return can_; }
+
+  TeacherOutputs outputs(const Batch& batch, const Wanted& wanted) override {
+    const at::NoGradGuard no_grad;
+    Outputs outputs = model_->forward(batch, wanted, {});
+    TeacherOutputs result;
+    for (Scores& scores : outputs.heads) result.heads.emplace_back(in_order(std::move(scores)));
+    result.captured = std::move(outputs.captured);
+    return result;
+  }
+
+ private:
+  Scores in_order(Scores scores) const {
+    if (!columns_.defined()) return scores;
+    if (!scores.dense.defined())
+      fail("the teacher's labels can be put in order where its head gives plain logits only");
+    scores.dense = scores.dense.index_select(1, columns_.to(scores.dense.device()));
+    scores.classes = can_.classes;
+    return scores;
+  }
+
+  std::shared_ptr<Model> model_;
+  Capabilities can_;
+  Tensor columns_;  // [C] int32
+};
+
+}  // namespace
+
+std::unique_ptr<Teacher> in_process_teacher(std::shared_ptr<Model> model, std::vector<std::int32_t> columns) {
+  return std::make_unique<InProcessTeacher>(std::move(model), std::move(columns));
+}
+
+}  // namespace dsd
