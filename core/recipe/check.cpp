@@ -154,7 +154,7 @@ void check_sizes(const Recipe& recipe, Faults& faults) {
 }  // namespace
 
 std::vector<RuleFault> check(const Recipe& recipe) {
-  const auto task = find_task(recipe.task);
+  const auto task = find_task_name(recipe.task);
   if (!task) return {{"task", unknown_task(recipe.task)}};
   Faults faults;
   check_data(recipe, *task, faults);

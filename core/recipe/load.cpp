@@ -21,7 +21,7 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
     apply_overrides(*tree, overrides, faults);
     read_tree(*tree, describe_fields(recipe), "the recipe", faults);
     if (faults.empty()) {
-      if (const auto task = find_task(recipe.task)) recipe.task = task->name;
+      if (const auto task = find_task_name(recipe.task)) recipe.task = task->name;
       for (const auto& [path, sentence] : check(recipe)) faults.add(place_of(*tree, path), sentence);
     }
   }
@@ -30,7 +30,7 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
 }
 
 Recipe resolved(Recipe recipe) {
-  const bool values = require_task(recipe.task).kind == TaskKind::values;
+  const bool values = require_task_name(recipe.task).kind == TaskKind::values;
   auto& losses = recipe.losses;
   if (!losses.soft) losses.soft = values ? SoftLossConfig(MeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
   if (!losses.hard)

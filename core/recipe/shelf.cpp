@@ -1,6 +1,7 @@
 #include "core/recipe/shelf.h"
 
 #include <algorithm>
+#include <sstream>
 #include <vector>
 
 #include "core/base/error.h"
@@ -19,11 +20,16 @@ fs::path beside_binary() {
   return binary.parent_path().parent_path() / "recipes";
 }
 
-std::string first_comment(const fs::path& path) {
-  const std::string text = read_text(path, kMostYamlBytes);
-  if (!text.starts_with('#')) return "";
-  const auto begin = text.find_first_not_of("# ");
-  return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+// The first sentence of the comment that a recipe opens with; it may run over lines.
+std::string first_sentence(const fs::path& path) {
+  std::istringstream text(read_text(path, kMostYamlBytes));
+  std::string sentence, line;
+  while (std::getline(text, line) && line.starts_with("# ") && !line.starts_with("#  ")) {
+    sentence += (sentence.empty() ? "" : " ") + line.substr(2);
+    if (const auto end = sentence.find(". "); end != std::string::npos) return sentence.substr(0, end + 1);
+    if (sentence.ends_with('.')) return sentence;
+  }
+  return sentence;
 }
 
 }  // namespace
@@ -61,7 +67,7 @@ std::vector<ShelfEntry> ready_recipes() {
   if (folder.empty()) return entries;
   for (const auto& file : fs::directory_iterator(folder))
     if (file.is_regular_file() && file.path().extension() == ".yaml")
-      entries.push_back({file.path().stem().string(), first_comment(file.path())});
+      entries.push_back({file.path().stem().string(), first_sentence(file.path())});
   std::ranges::sort(entries, {}, &ShelfEntry::name);
   return entries;
 }

@@ -17,7 +17,7 @@ std::filesystem::path find_recipe(std::string_view name);
 
 struct ShelfEntry {
   std::string name;     // glue_kl
-  std::string purpose;  // its first comment line
+  std::string purpose;  // the first sentence of its comment
 };
 
 // The ready recipes by name.

@@ -36,13 +36,13 @@ std::string plain(std::string_view name) {
 
 std::span<const TaskName> task_names() { return kTasks; }
 
-std::optional<TaskName> find_task(std::string_view name) {
+std::optional<TaskName> find_task_name(std::string_view name) {
   const auto found = std::ranges::find(kTasks, plain(name), &TaskName::name);
   return found == kTasks.end() ? std::nullopt : std::optional(*found);
 }
 
-TaskName require_task(std::string_view name) {
-  if (const auto task = find_task(name)) return *task;
+TaskName require_task_name(std::string_view name) {
+  if (const auto task = find_task_name(name)) return *task;
   fail_as(ExitCode::bad_input, "{}", unknown_task(name));
 }
 

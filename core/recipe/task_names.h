@@ -21,10 +21,10 @@ struct TaskName {
 std::span<const TaskName> task_names();
 
 // Lower case, without '-', '_' and spaces; nothing when there is no such task.
-std::optional<TaskName> find_task(std::string_view name);
+std::optional<TaskName> find_task_name(std::string_view name);
 
 // The same for a name that must be there: throws Error(bad_input) with the nearest one.
-TaskName require_task(std::string_view name);
+TaskName require_task_name(std::string_view name);
 
 // "unknown task 'sst3'; did you mean 'sst2'?"
 std::string unknown_task(std::string_view name);

@@ -20,12 +20,14 @@ TEST_CASE("one that is not there") {
   CHECK_THROWS_AS(find_recipe("recipes"), Error);
 }
 
-TEST_CASE("the ready ones are listed with their first line") {
+TEST_CASE("the ready ones are listed with their first sentence") {
   const auto ready = ready_recipes();
   REQUIRE(ready.size() >= 2);
   for (const auto& entry : ready) {
     CAPTURE(entry.name);
     CHECK(entry.purpose.size() > 20);
+    CHECK(entry.purpose.ends_with('.'));
+    CHECK(entry.purpose.find("dsdistill") == std::string::npos);  // the command is on a line of its own
   }
 }
 
