@@ -33,11 +33,12 @@ std::size_t skip_white_space(std::string_view text, std::size_t from) {
 
 }  // namespace
 
-AddedTokenFinder::AddedTokenFinder(std::vector<Pattern> patterns) : patterns_(std::move(patterns)) {
+AddedTokenFinder::AddedTokenFinder(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::vector<Trie::Entry> entries;
-  for (std::size_t i = 0; i < patterns_.size(); ++i) {
-    entries.emplace_back(patterns_[i].text, static_cast<std::int32_t>(i));
-    if (first_bytes_.find(patterns_[i].text[0]) == std::string::npos) first_bytes_ += patterns_[i].text[0];
+  for (std::size_t i = 0; i < tokens_.size(); ++i) {
+    const std::string& text = tokens_[i].shown;
+    entries.emplace_back(text, static_cast<std::int32_t>(i));
+    if (first_bytes_.find(text[0]) == std::string::npos) first_bytes_ += text[0];
   }
   trie_ = Trie(std::move(entries));
 }
@@ -59,7 +60,7 @@ void AddedTokenFinder::split(std::string_view text, std::vector<Stretch>& out) c
     }
     std::size_t begin = at, end = at + match.length;
     at = end;  // whether it counts or not, the search goes on behind it
-    const AddedToken& token = patterns_[static_cast<std::size_t>(match.value)].token;
+    const AddedToken& token = tokens_[static_cast<std::size_t>(match.value)];
     if (token.single_word && !stands_alone(text, begin, end)) continue;
     if (token.lstrip) begin = std::max(skip_white_space_back(text, begin, done), done);
     if (token.rstrip) end = skip_white_space(text, end);

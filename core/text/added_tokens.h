@@ -13,6 +13,7 @@ namespace dsd {
 
 struct AddedToken {
   std::string content;
+  std::string shown;  // what its id becomes again: `content`, normalised where `normalized` is set; made by Tokenizer
   std::int32_t id = -1;
   bool single_word = false;  // not where a word character stands beside it
   bool lstrip = false;       // takes the white space before it along
@@ -29,12 +30,9 @@ struct Stretch {
 
 class AddedTokenFinder {
  public:
-  struct Pattern {
-    std::string text;  // not empty
-    AddedToken token;
-  };
   AddedTokenFinder() = default;
-  explicit AddedTokenFinder(std::vector<Pattern> patterns);
+  // Finds them as they are `shown`, which is not empty. Of two that look the same the first one is found.
+  explicit AddedTokenFinder(std::vector<AddedToken> tokens);
 
   // Covers `text` with stretches, none empty: leftmost matches, the longest at each place.
   void split(std::string_view text, std::vector<Stretch>& out) const;
@@ -42,8 +40,8 @@ class AddedTokenFinder {
  private:
   std::size_t next_candidate(std::string_view text, std::size_t from) const;
 
-  std::vector<Pattern> patterns_;
-  Trie trie_;  // the value is an index into patterns_
+  std::vector<AddedToken> tokens_;
+  Trie trie_;  // the value is an index into tokens_
   std::string first_bytes_;
 };
 

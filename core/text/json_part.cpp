@@ -66,14 +66,17 @@ std::string printable(std::string_view text) {
 }
 
 nlohmann::json read_json_file(const std::filesystem::path& path) {
-  const std::string text = read_text(path, kMostJsonBytes);
-  Watch watch(path);
+  return parse_json_part(read_text(path, kMostJsonBytes), path);
+}
+
+nlohmann::json parse_json_part(std::string_view text, const std::filesystem::path& file) {
+  Watch watch(file);
   try {
     return json::parse(text,
                        [&](int depth, json::parse_event_t event, json& value) { return watch(depth, event, value); });
   } catch (const json::exception& error) {
     const auto* parse_error = dynamic_cast<const json::parse_error*>(&error);
-    fail("{}: byte {}: not valid JSON: {}", path.string(), parse_error != nullptr ? parse_error->byte : 0,
+    fail("{}: byte {}: not valid JSON: {}", file.string(), parse_error != nullptr ? parse_error->byte : 0,
          complaint(error.what()));
   }
 }
@@ -131,10 +134,10 @@ void JsonPart::allow(std::initializer_list<std::string_view> keys) const {
       wrong(fmt::format("'{}' is not supported (known: {})", printable(key), fmt::join(keys, ", ")));
 }
 
-void JsonPart::unsupported_type(std::string_view supported) const {
-  wrong(fmt::format("type '{}' is not supported (supported: {})", printable(type()), supported));
+void JsonPart::unsupported_type(std::string_view type_name, std::string_view supported) const {
+  fail("{} type '{}' is not supported (supported: {})", place_, printable(type_name), supported);
 }
 
-void JsonPart::wrong(const std::string& complaint) const { fail("{}{} {}", place_, is_root_ ? ":" : "", complaint); }
+void JsonPart::wrong(const std::string& complaint) const { fail("{}: {}", place_, complaint); }
 
 }  // namespace dsd

@@ -39,9 +39,9 @@ class JsonPart {
   bool boolean_or(std::string_view key, bool silent) const;
   // Only these keys may stand in this object.
   void allow(std::initializer_list<std::string_view> keys) const;
-  // The text of `type`, and the complaint about one that is not among the supported.
+  // The text of `type`, and the complaint about a type that is not among the supported.
   const std::string& type() const { return (*this)["type"].text(); }
-  [[noreturn]] void unsupported_type(std::string_view supported) const;
+  [[noreturn]] void unsupported_type(std::string_view type_name, std::string_view supported) const;
   [[noreturn]] void wrong(const std::string& complaint) const;
 
  private:
@@ -50,6 +50,8 @@ class JsonPart {
   bool is_root_ = true;
 };
 
+// `file` is named in complaints.
+nlohmann::json parse_json_part(std::string_view text, const std::filesystem::path& file);
 // Reads a whole file of at most kMostJsonBytes.
 inline constexpr std::size_t kMostJsonBytes = std::size_t{64} << 20;
 nlohmann::json read_json_file(const std::filesystem::path& path);

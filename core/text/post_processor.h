@@ -24,8 +24,9 @@ Template plain_template();
 
 std::size_t special_count(const std::vector<TemplatePart>& parts);
 
-// Lengths that two texts keep where `budget` tokens are allowed in all: the longer one gives way first; of equals the
-// second keeps the odd token.
+// Lengths that two texts keep where `budget` tokens are allowed in all: the longer one gives way first; once
+// both must, the longer keeps the odd token, of equals the second. What the package does, not the loop that takes one
+// token after the other: that one leaves the odd token to the first.
 std::pair<std::size_t, std::size_t> longest_first(std::size_t first, std::size_t second, std::size_t budget);
 
 }  // namespace dsd

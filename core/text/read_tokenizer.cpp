@@ -106,7 +106,7 @@ TokenizerParts read_tokenizer(const fs::path& file_or_folder) {
     parts = read_vocabulary_file(file, settings);
     merge_added(parts, settings);
   } else {
-    parts = read_tokenizer_json(file);
+    parts = parse_tokenizer_json(read_text(file, kMostJsonBytes), file);
   }
   if (settings.truncate_left) parts.truncate_left = *settings.truncate_left;
   find_special_ids(parts, settings);

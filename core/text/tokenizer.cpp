@@ -14,21 +14,25 @@ std::variant<WordPieceModel> make_model(const TokenizerParts& parts) {
   return std::visit([&](const WordPiece& config) { return WordPieceModel(config, parts.vocabulary); }, parts.model);
 }
 
-// The finder for added tokens with this value of `normalized`. Special ones come first: of two that look the same once
-// normalised, the earlier one is found.
+TokenizerParts with_shown_tokens(TokenizerParts parts) {
+  for (AddedToken& token : parts.added) {
+    NormalizedText text{token.content, {}};
+    if (token.normalized) normalize(parts.normalizer, token.content, false, text);
+    if (text.text.empty())
+      fail("{}: nothing is left of the added token '{}' once it is normalised; remove it", parts.file.string(),
+           token.content);
+    token.shown = std::move(text.text);
+  }
+  return parts;
+}
+
+// The finder for added tokens with this value of `normalized`; special ones go first, as in the package.
 AddedTokenFinder make_finder(const TokenizerParts& parts, bool normalized) {
-  std::vector<AddedTokenFinder::Pattern> patterns;
+  std::vector<AddedToken> tokens;
   for (const bool special : {true, false})
-    for (const AddedToken& token : parts.added) {
-      if (token.normalized != normalized || token.special != special) continue;
-      NormalizedText pattern{token.content, {}};
-      if (normalized) normalize(parts.normalizer, token.content, false, pattern);
-      if (pattern.text.empty())
-        fail("{}: nothing is left of the added token '{}' once it is normalised; remove it", parts.file.string(),
-             token.content);
-      patterns.push_back({std::move(pattern.text), token});
-    }
-  return AddedTokenFinder(std::move(patterns));
+    for (const AddedToken& token : parts.added)
+      if (token.normalized == normalized && token.special == special) tokens.push_back(token);
+  return AddedTokenFinder(std::move(tokens));
 }
 
 }  // namespace
@@ -51,7 +55,7 @@ struct Tokenizer::Tokens {
 };
 
 Tokenizer::Tokenizer(TokenizerParts parts)
-    : parts_(std::move(parts)),
+    : parts_(with_shown_tokens(std::move(parts))),
       model_(make_model(parts_)),
       raw_added_(make_finder(parts_, false)),
       normalized_added_(make_finder(parts_, true)),
@@ -184,7 +188,7 @@ std::optional<std::int32_t> Tokenizer::id_of(std::string_view token) const {
 
 std::optional<std::string_view> Tokenizer::token_of(std::int32_t id) const {
   for (const AddedToken& added : parts_.added)
-    if (added.id == id) return added.content;
+    if (added.id == id) return added.shown;
   return parts_.vocabulary.token_of(id);
 }
 

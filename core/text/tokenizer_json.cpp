@@ -31,10 +31,11 @@ Vocabulary read_vocabulary(const JsonPart& part) {
 }
 
 std::pair<Vocabulary, TokenizerModel> read_model(const JsonPart& part) {
-  // Old files do not name the model; these fields are WordPiece's alone.
-  const bool unnamed_wordpiece = !part.has("type") && part.has("max_input_chars_per_word") &&
-                                 part.has("continuing_subword_prefix") && !part.has("merges");
-  if (!unnamed_wordpiece && part.type() != "WordPiece") part.unsupported_type("WordPiece");
+  // Old files do not name the model, its fields do: merges are BPE's, the two below WordPiece's alone.
+  if (!part.has("type") && part.has("merges")) part.unsupported_type("BPE", "WordPiece");
+  const bool unnamed_wordpiece =
+      !part.has("type") && part.has("max_input_chars_per_word") && part.has("continuing_subword_prefix");
+  if (!unnamed_wordpiece && part.type() != "WordPiece") part.unsupported_type(part.type(), "WordPiece");
   part.allow({"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
   Vocabulary vocabulary = read_vocabulary(part["vocab"]);
   WordPiece model;
@@ -90,15 +91,15 @@ AddedToken read_added_token(const JsonPart& part, std::int32_t id) {
   return token;
 }
 
-TokenizerParts read_tokenizer_json(const std::filesystem::path& path) {
-  const nlohmann::json json = read_json_file(path);
-  const JsonPart root(json, path);
+TokenizerParts parse_tokenizer_json(std::string_view text, const std::filesystem::path& file) {
+  const nlohmann::json json = parse_json_part(text, file);
+  const JsonPart root(json, file);
   root.allow({"version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor",
               "decoder", "model"});
   if (root.has("version") && root["version"].text() != "1.0")
     root["version"].wrong(fmt::format("'{}' is not supported (supported: 1.0)", printable(root["version"].text())));
   TokenizerParts parts;
-  parts.file = path;
+  parts.file = file;
   auto [vocabulary, model] = read_model(root["model"]);
   parts.vocabulary = std::move(vocabulary);
   parts.model = std::move(model);

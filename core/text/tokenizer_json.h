@@ -9,8 +9,6 @@
 
 namespace dsd {
 
-TokenizerParts read_tokenizer_json(const std::filesystem::path& path);
-
 std::vector<NormalizerStep> read_normalizer(const JsonPart& part);
 std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part);
 Template read_post_processor(const JsonPart& part, std::int64_t rows);

@@ -91,7 +91,7 @@ std::vector<NormalizerStep> read_normalizer(const JsonPart& part) {
   if (type == "NFD") return without_settings(UnicodeForm{false, false});
   if (type == "NFKC") return without_settings(UnicodeForm{true, true});
   if (type == "NFKD") return without_settings(UnicodeForm{false, true});
-  part.unsupported_type("BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Strip, Sequence");
+  part.unsupported_type(part.type(), "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Strip, Sequence");
 }
 
 std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part) {
@@ -117,7 +117,7 @@ std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part) {
   if (type == "BertPreTokenizer") return without_settings(BertPreTokenizer{});
   if (type == "Whitespace") return without_settings(Whitespace{});
   if (type == "WhitespaceSplit") return without_settings(WhitespaceSplit{});
-  part.unsupported_type("BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Sequence");
+  part.unsupported_type(part.type(), "BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Sequence");
 }
 
 Template bert_template(std::int32_t cls, std::int32_t sep) {
@@ -133,14 +133,14 @@ Template read_post_processor(const JsonPart& part, std::int64_t rows) {
     part.allow({"type", "sep", "cls"});
     return bert_template(read_bert_end(part["cls"], rows), read_bert_end(part["sep"], rows));
   }
-  if (type != "TemplateProcessing") part.unsupported_type("BertProcessing, TemplateProcessing");
+  if (type != "TemplateProcessing") part.unsupported_type(part.type(), "BertProcessing, TemplateProcessing");
   part.allow({"type", "single", "pair", "special_tokens"});
   const JsonPart special_tokens = part["special_tokens"];
   return {read_template(part["single"], special_tokens, rows), read_template(part["pair"], special_tokens, rows)};
 }
 
 Decoder read_decoder(const JsonPart& part) {
-  if (part.type() != "WordPiece") part.unsupported_type("WordPiece");
+  if (part.type() != "WordPiece") part.unsupported_type(part.type(), "WordPiece");
   part.allow({"type", "prefix", "cleanup"});
   return WordPieceDecoder{part["prefix"].text(), part["cleanup"].boolean()};
 }

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -39,5 +40,8 @@ struct TokenizerParts {
 // `tokenizer.json`, a folder that holds one, or `vocab.txt` (a folder that holds it without a tokenizer.json). Throws
 // Error that names the file and the part that is wrong or not supported.
 TokenizerParts read_tokenizer(const std::filesystem::path& file_or_folder);
+
+// The text of a tokenizer.json alone; special ids are not looked up. `file` is named in complaints.
+TokenizerParts parse_tokenizer_json(std::string_view text, const std::filesystem::path& file);
 
 }  // namespace dsd
