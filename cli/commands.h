@@ -1,5 +1,6 @@
 #pragma once
-// The commands, one file each. main.cpp parses flags into these structs; a command returns an exit code or throws Error.
+// The commands, one file each. main.cpp parses flags into these structs; a command returns an exit code or throws
+// Error.
 
 #include <cstdint>
 #include <optional>

@@ -85,8 +85,11 @@ int run_loss(const LossOptions& options) {
   const Outputs outputs{.heads = {{.dense = student}}, .captured = {}};
   TeacherOutputs teacher;
   if (soft) teacher.heads.push_back(Scores{.dense = rows_of(options.teacher, "teacher")});
-  const LossInput input{.student = {&outputs, 1}, .teachers = {&teacher, soft ? 1u : 0u}, .batch = batch,
-                        .temperature = options.temperature, .progress = {}};
+  const LossInput input{.student = {&outputs, 1},
+                        .teachers = {&teacher, soft ? 1u : 0u},
+                        .batch = batch,
+                        .temperature = options.temperature,
+                        .progress = {}};
   const double count = loss->count(batch);
   if (count == 0) fail_as(ExitCode::bad_input, "no row has a label");
   const Tensor mean = loss->sum(input) * (loss->factor(options.temperature) / count);

@@ -10,15 +10,16 @@
 #include "cli/commands.h"
 #include "core/base/error.h"
 
-// MKL takes a slow path on processors that it does not know as Intel's; this hook, which it exports for the purpose, opts in
-// to the fast one. It changes nothing on Intel's own.
+// MKL takes a slow path on processors that it does not know as Intel's; this hook, which it exports for the purpose,
+// opts in to the fast one. It changes nothing on Intel's own.
 extern "C" int mkl_serv_intel_cpu_true() { return 1; }
 
 namespace {
 
 using namespace dsd;
 
-// Decaying moments of AdamW would otherwise crawl through denormal numbers. Threads inherit this: set it before any starts.
+// Decaying moments of AdamW would otherwise crawl through denormal numbers. Threads inherit this: set it before any
+// starts.
 void flush_denormals() { _mm_setcsr(_mm_getcsr() | 0x8040); }
 
 // glibc maps and unmaps each large tensor by default, and page faults then dominate.
@@ -42,7 +43,10 @@ void add_override(CLI::App* app, Overrides* overrides, const std::string& flag, 
 
 void add_set(CLI::App* app, Overrides* overrides) {
   app->add_option_function<std::vector<std::string>>(
-         "--set", [overrides](const std::vector<std::string>& pairs) { overrides->insert(overrides->end(), pairs.begin(), pairs.end()); },
+         "--set",
+         [overrides](const std::vector<std::string>& pairs) {
+           overrides->insert(overrides->end(), pairs.begin(), pairs.end());
+         },
          "Override a key of the recipe: key=value; may be given often")
       ->type_name("KEY=VALUE")
       ->expected(1)
@@ -65,7 +69,8 @@ Command train_command(CLI::App& root, TrainOptions& options) {
   app->add_option("--run", options.run, "Folder of the run; default runs/<recipe>-<task>-<n>");
   app->add_flag("--resume", options.resume, "Go on from the newest checkpoint of the run");
   app->add_flag("--allow-drift", options.allow_drift, "Resume with another number of threads; bits will differ");
-  app->add_flag("--dry-run", options.dry_run, "Print the plan: recipe, models, steps, memory, time; train twenty steps only");
+  app->add_flag("--dry-run", options.dry_run,
+                "Print the plan: recipe, models, steps, memory, time; train twenty steps only");
   app->add_flag("--baseline", options.baseline, "Also train the same student on labels alone, and print the gain");
   app->add_option("--json", options.json, "Write the result to this file");
   add_threads(app, &options.threads);
@@ -102,7 +107,8 @@ Command predict_command(CLI::App& root, PredictOptions& options) {
 }
 
 Command features_command(CLI::App& root, FeaturesOptions& options) {
-  auto* app = root.add_subcommand("features", "Write hidden states and logits for the lines of a file, to compare with other tools");
+  auto* app = root.add_subcommand(
+      "features", "Write hidden states and logits for the lines of a file, to compare with other tools");
   app->add_option("model", options.model, "Model folder, run folder or org/name")->required();
   app->add_option("file", options.file, "Text file, one example a line")->required();
   app->add_option("--out", options.out, "Safetensors file to write")->required();
@@ -116,7 +122,8 @@ Command export_command(CLI::App& root, ExportOptions& options) {
   app->add_option("model", options.model, "Model folder, run folder or org/name")->required();
   app->add_option("out", options.out, "Folder to write")->required();
   app->add_option("--scheme", options.scheme, "Format of the weights")->check(CLI::IsMember({"fp32", "bf16", "fp16"}));
-  app->add_option("--sample", options.sample, "Text file for the comparison; default: the dev set that the run was scored on");
+  app->add_option("--sample", options.sample,
+                  "Text file for the comparison; default: the dev set that the run was scored on");
   app->add_flag("--force", options.force, "Replace OUT if it is there");
   add_threads(app, &options.threads);
   return {app, [&options] { return run_export(options); }};
@@ -142,7 +149,8 @@ Command tokenize_command(CLI::App& root, TokenizeOptions& options) {
 }
 
 Command init_command(CLI::App& root, InitOptions& options) {
-  auto* app = root.add_subcommand("init", "Write a recipe for your own data, with the columns, labels and lengths found");
+  auto* app =
+      root.add_subcommand("init", "Write a recipe for your own data, with the columns, labels and lengths found");
   app->add_option("data", options.data, "TSV or JSONL file of training examples")->required();
   app->add_option("--out", options.out, "Recipe to write");
   app->add_option("--teacher", options.teacher, "Teacher, or the checkpoint to make one from");
@@ -160,10 +168,11 @@ std::vector<Command> recipe_commands(CLI::App& root, RecipeOptions& options) {
                      return run_recipe(options);
                    }};
   };
-  std::vector<Command> commands{add("check", "Find all faults of recipes", RecipeOptions::Action::check),
-                                add("show", "Print the effective recipe", RecipeOptions::Action::show),
-                                add("explain", "Print every key, its default and its meaning", RecipeOptions::Action::explain),
-                                add("list", "List the recipes that come along", RecipeOptions::Action::list)};
+  std::vector<Command> commands{
+      add("check", "Find all faults of recipes", RecipeOptions::Action::check),
+      add("show", "Print the effective recipe", RecipeOptions::Action::show),
+      add("explain", "Print every key, its default and its meaning", RecipeOptions::Action::explain),
+      add("list", "List the recipes that come along", RecipeOptions::Action::list)};
   for (auto& command : {commands[0], commands[1]}) {
     command.app->add_option("files", options.files, "Recipe files or names of shipped ones")->required();
     add_set(command.app, &options.overrides);

@@ -1,6 +1,6 @@
 #pragma once
-// Cross-entropy against labels: for each row that has a class, -log softmax(student)[class]. Label smoothing eps spreads
-// its share evenly over all classes (Szegedy et al. 2016, arXiv:1512.00567).
+// Cross-entropy against labels: for each row that has a class, -log softmax(student)[class]. Label smoothing eps
+// spreads its share evenly over all classes (Szegedy et al. 2016, arXiv:1512.00567).
 
 #include "losses/loss.h"
 

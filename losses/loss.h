@@ -1,7 +1,8 @@
 #pragma once
-// What the objective knows of a loss (design section 1, rule 3): it returns a sum over its units (rows, sequences, groups);
-// how many units there are is a function of the batch alone, totalled over the whole optimiser step before the first
-// forward. The objective scales each part by weight / total, so that cutting a batch changes nothing but rounding.
+// What the objective knows of a loss (design section 1, rule 3): it returns a sum over its units (rows, sequences,
+// groups); how many units there are is a function of the batch alone, totalled over the whole optimiser step before the
+// first forward. The objective scales each part by weight / total, so that cutting a batch changes nothing but
+// rounding.
 
 #include <ATen/core/Tensor.h>
 
@@ -18,10 +19,10 @@ namespace dsd {
 enum class Reach { row, sequence, group, pool };  // how far apart the things are that a loss compares
 
 struct LossInput {
-  std::span<const Outputs> student;         // passes: clean; later a second dropout, a perturbed one
+  std::span<const Outputs> student;  // passes: clean; later a second dropout, a perturbed one
   std::span<const TeacherOutputs> teachers;
   const Batch& batch;
-  double temperature = 1;                   // in force at this step
+  double temperature = 1;  // in force at this step
   Progress progress;
 };
 
@@ -32,8 +33,8 @@ class Loss {
   virtual Wanted student_wants() const = 0;
   virtual Wanted teacher_wants() const = 0;
   virtual Reach reach() const = 0;
-  virtual double count(const Batch& batch) const = 0;      // units in this batch; 0: it has no part
-  virtual Tensor sum(const LossInput& input) const = 0;    // scalar, fp32 or float64, differentiable
+  virtual double count(const Batch& batch) const = 0;    // units in this batch; 0: it has no part
+  virtual Tensor sum(const LossInput& input) const = 0;  // scalar, fp32 or float64, differentiable
   // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
   virtual double factor(double temperature) const = 0;
 };

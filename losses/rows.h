@@ -5,8 +5,8 @@
 
 namespace dsd {
 
-double row_count(const Batch& batch);                // rows that the first head reads
-Tensor student_logits(const LossInput& input);       // [N, C] of the clean pass
-Tensor teacher_logits(const LossInput& input);       // [N, C] of the first teacher; Error when the classes differ
+double row_count(const Batch& batch);           // rows that the first head reads
+Tensor student_logits(const LossInput& input);  // [N, C] of the clean pass
+Tensor teacher_logits(const LossInput& input);  // [N, C] of the first teacher; Error when the classes differ
 
 }  // namespace dsd

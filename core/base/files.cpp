@@ -31,7 +31,7 @@ class Descriptor {
   int get() const { return fd_; }
 
   std::size_t regular_size() const {
-    struct stat info{};
+    struct stat info {};
     if (::fstat(fd_, &info) != 0) fail("{}: cannot read its size: {}", path_.string(), std::strerror(errno));
     if (!S_ISREG(info.st_mode)) fail("{}: is not a regular file", path_.string());
     return static_cast<std::size_t>(info.st_size);

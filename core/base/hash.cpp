@@ -32,6 +32,7 @@ void Hasher::block(const unsigned char* data) {
 }
 
 Hasher& Hasher::bytes(const void* data, std::size_t size) {
+  if (size == 0) return *this;  // an empty span has no address that memcpy would take
   auto* next = static_cast<const unsigned char*>(data);
   const std::size_t waiting = size_ % 16;
   size_ += size;

@@ -6,7 +6,9 @@ namespace dsd {
 std::string accelerator_versions() { return "CUDA none (CPU build)\nNCCL none (CPU build)\n"; }
 
 void require_cuda() {
-  fail("train.device is cuda, but this binary is a CPU build; run scripts/build.sh cuda, or take --set train.device=cpu");
+  fail(
+      "train.device is cuda, but this binary is a CPU build; run scripts/build.sh cuda, or take --set "
+      "train.device=cpu");
 }
 
 }  // namespace dsd

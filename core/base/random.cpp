@@ -47,7 +47,8 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key) {
     const auto random = philox(counter_of(static_cast<std::uint64_t>(i)), words);
     // 64 random bits scaled to 0..i: the bias is below 2^-30 for any file that fits a disk.
     const auto bits = std::uint64_t{random[0]} << 32 | random[1];
-    const auto j = static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1)) >> 64);
+    const auto j =
+        static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1)) >> 64);
     std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(j)]);
   }
   return order;

@@ -1,7 +1,7 @@
 #pragma once
 // Counter-based random numbers: Philox 4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3").
-// A number is a function of (seed, purpose, step, place in the step, layer, pass) alone: there is no generator state, and
-// nothing depends on how a batch is cut into micro-batches or spread over threads.
+// A number is a function of (seed, purpose, step, place in the step, layer, pass) alone: there is no generator state,
+// and nothing depends on how a batch is cut into micro-batches or spread over threads.
 
 #include <array>
 #include <cstdint>

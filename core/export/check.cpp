@@ -63,7 +63,8 @@ void require_faithful(const Drift& drift, const DriftBounds& bounds) {
   const bool faithful = drift.kl <= bounds.kl + 1e-12 && drift.agreement >= bounds.agreement;
   if (!faithful)
     fail_as(ExitCode::refused,
-            "the export drifts from its source over {} rows: KL {:.3g} (at most {:.3g}), agreement {:.4f} (at least {:.4f}); "
+            "the export drifts from its source over {} rows: KL {:.3g} (at most {:.3g}), agreement {:.4f} (at least "
+            "{:.4f}); "
             "nothing was written",
             drift.rows, drift.kl, bounds.kl, drift.agreement, bounds.agreement);
 }

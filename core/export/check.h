@@ -1,6 +1,6 @@
 #pragma once
-// The read-back of an export: the folder is loaded again as anyone would load it and compared with its source, tensor by
-// tensor and on real text.
+// The read-back of an export: the folder is loaded again as anyone would load it and compared with its source, tensor
+// by tensor and on real text.
 
 #include <filesystem>
 #include <functional>
@@ -23,7 +23,8 @@ struct DriftBounds {
 };
 DriftBounds drift_bounds(at::ScalarType dtype);
 
-// Every tensor of `exported` must be, to the bit, the source's value rounded to `dtype`. Error naming the first that is not.
+// Every tensor of `exported` must be, to the bit, the source's value rounded to `dtype`. Error naming the first that is
+// not.
 void check_weights(Model& source, const std::filesystem::path& exported, at::ScalarType dtype);
 
 // Runs both over the batches that `next` gives until it gives none.

@@ -51,11 +51,13 @@ MemoryPlan plan_memory(const PlannedRun& run) {
   plan.parts.emplace_back("gradients and moments", 12 * parameters);
   plan.parts.emplace_back("activations", 4 * tokens * (shape.layers * kept_a_token(shape) + working_a_token(shape)));
   if (run.teacher) {
-    plan.parts.emplace_back("teacher's weights", (run.bf16 ? 6 : 4) * static_cast<double>(run.teacher->parameter_count()));
+    plan.parts.emplace_back("teacher's weights",
+                            (run.bf16 ? 6 : 4) * static_cast<double>(run.teacher->parameter_count()));
     plan.parts.emplace_back("teacher at work", 4 * tokens * working_a_token(shape_of(*run.teacher)));
     if (run.remember)
       plan.parts.emplace_back("remembered outputs", std::min(static_cast<double>(run.budget_mib) * 1048576,
-                                                             static_cast<double>(run.examples) * (4.0 * static_cast<double>(run.classes) + 64)));
+                                                             static_cast<double>(run.examples) *
+                                                                 (4.0 * static_cast<double>(run.classes) + 64)));
   }
   plan.parts.emplace_back("index of the examples", 16.0 * static_cast<double>(run.examples));
   return plan;

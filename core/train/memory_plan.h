@@ -1,6 +1,6 @@
 #pragma once
-// Bytes a run needs at its peak, told before it starts: from the models' shapes, the largest micro-batch of the plan and
-// what LibTorch itself takes. An estimate; `train --dry-run` prints the measured peak beside it.
+// Bytes a run needs at its peak, told before it starts: from the models' shapes, the largest micro-batch of the plan
+// and what LibTorch itself takes. An estimate; `train --dry-run` prints the measured peak beside it.
 
 #include <cstdint>
 #include <string>
@@ -21,7 +21,7 @@ struct MemoryPlan {
 
 struct PlannedRun {
   Model* student = nullptr;
-  Model* teacher = nullptr;           // null: none
+  Model* teacher = nullptr;  // null: none
   std::int64_t micro_batch_tokens = 0;
   std::int64_t examples = 0, tokens = 0;  // of the training set
   std::int64_t classes = 0;

@@ -24,8 +24,11 @@ Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedule
   if (with_teacher) {
     auto loss = make_loss(*losses.soft);
     auto name = fmt::format("soft.{}", loss->name());
-    parts_.push_back({.name = std::move(name), .loss = std::move(loss),
-                      .weight = schedule_or(schedules.soft_weight, losses.soft_weight), .soft = true, .sum = {}});
+    parts_.push_back({.name = std::move(name),
+                      .loss = std::move(loss),
+                      .weight = schedule_or(schedules.soft_weight, losses.soft_weight),
+                      .soft = true,
+                      .sum = {}});
   }
   auto loss = make_loss(*losses.hard);
   auto name = fmt::format("hard.{}", loss->name());
@@ -59,14 +62,15 @@ void Objective::begin_step(std::span<const Batch> micro_batches, Progress progre
   for (auto& part : parts_) {
     part.weight_now = value(part.weight, progress);
     part.total = 0;
-    part.sum = {};
+    part.sum = Tensor();
     for (const auto& batch : micro_batches) part.total += part.loss->count(batch);
   }
 }
 
 Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch) {
   const double tau = temperature(progress_);
-  const LossInput input{.student = student, .teachers = teachers, .batch = batch, .temperature = tau, .progress = progress_};
+  const LossInput input{
+      .student = student, .teachers = teachers, .batch = batch, .temperature = tau, .progress = progress_};
   Tensor objective;
   for (auto& part : parts_) {
     if (!active(part)) continue;
@@ -85,8 +89,12 @@ double Objective::finish_step(std::vector<PartReport>* reports) {
   reports->clear();
   for (const auto& part : parts_) {
     const double raw = active(part) && part.sum.defined() ? part.sum.item<double>() / part.total : 0.0;
-    reports->push_back({.name = part.name, .raw = raw, .factor = part.loss->factor(tau), .weight = part.weight_now,
-                        .share = 0, .skipped = !active(part)});
+    reports->push_back({.name = part.name,
+                        .raw = raw,
+                        .factor = part.loss->factor(tau),
+                        .weight = part.weight_now,
+                        .share = 0,
+                        .skipped = !active(part)});
     objective += raw * reports->back().factor * part.weight_now;
   }
   for (auto& report : *reports)

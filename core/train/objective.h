@@ -1,7 +1,7 @@
 #pragma once
-// The objective: losses with their weights, and the one normaliser (design section 1, rule 3). A part's units are totalled
-// over the whole optimiser step before the first forward; each micro-batch adds weight * factor * sum / total, so gradients
-// are final as they are added and no cut of the batch changes them.
+// The objective: losses with their weights, and the one normaliser (design section 1, rule 3). A part's units are
+// totalled over the whole optimiser step before the first forward; each micro-batch adds weight * factor * sum / total,
+// so gradients are final as they are added and no cut of the batch changes them.
 
 #include <memory>
 #include <string>
@@ -15,17 +15,18 @@ namespace dsd {
 
 // One part as it stands after a step, for the log.
 struct PartReport {
-  std::string name;    // "soft.forward_kl"
-  double raw = 0;      // sum / total, before factor and weight
-  double factor = 1;   // temperature squared, or 1
-  double weight = 0;   // in force at this step
-  double share = 0;    // of the objective's value
+  std::string name;      // "soft.forward_kl"
+  double raw = 0;        // sum / total, before factor and weight
+  double factor = 1;     // temperature squared, or 1
+  double weight = 0;     // in force at this step
+  double share = 0;      // of the objective's value
   bool skipped = false;  // no unit in the whole step
 };
 
 class Objective {
  public:
-  // `with_teacher` is false where a run learns from labels alone: the soft part is left out and the hard weight counts 1.
+  // `with_teacher` is false where a run learns from labels alone: the soft part is left out and the hard weight
+  // counts 1.
   Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher);
 
   Wanted student_wants() const;

@@ -54,7 +54,8 @@ fs::path default_run_path(const std::string& recipe_name, const std::string& tas
 fs::path newest_run_path(const std::string& recipe_name, const std::string& task) {
   const auto stem = run_stem(recipe_name, task);
   const auto n = next_number(stem) - 1;
-  if (n == 0) fail_as(ExitCode::bad_input, "--resume: there is no run runs/{}-1 to go on with; name it with --run", stem);
+  if (n == 0)
+    fail_as(ExitCode::bad_input, "--resume: there is no run runs/{}-1 to go on with; name it with --run", stem);
   return fs::path("runs") / fmt::format("{}-{}", stem, n);
 }
 
@@ -63,13 +64,15 @@ RunFolder open_run(const fs::path& path, const Recipe& recipe, bool resume) {
   const std::string text = dump_recipe(recipe);
   std::error_code error;
   if (fs::exists(path, error) && !resume)
-    fail_as(ExitCode::bad_input, "{}: is there already; give --resume to go on with it, or another --run", path.string());
+    fail_as(ExitCode::bad_input, "{}: is there already; give --resume to go on with it, or another --run",
+            path.string());
   fs::create_directories(path, error);
   if (error) fail("{}: cannot make the folder: {}", path.string(), error.message());
   if (fs::exists(run.recipe())) {
     const std::string before = dump_recipe(load_recipe(run.recipe()));
     if (before != text)
-      fail_as(ExitCode::bad_input, "{}: the recipe has changed since the run began; resume with the same one, or take another --run:{}",
+      fail_as(ExitCode::bad_input,
+              "{}: the recipe has changed since the run began; resume with the same one, or take another --run:{}",
               path.string(), difference(before, text));
     run.resumed = true;
   } else {

@@ -25,8 +25,8 @@ std::filesystem::path default_run_path(const std::string& recipe_name, const std
 // The run in progress under that default name with the largest n, to resume without --run; Error when there is none.
 std::filesystem::path newest_run_path(const std::string& recipe_name, const std::string& task);
 
-// Makes the folder and writes its recipe. Without `resume` a folder that exists is refused; with it a recipe that differs
-// is refused with the lines that differ.
+// Makes the folder and writes its recipe. Without `resume` a folder that exists is refused; with it a recipe that
+// differs is refused with the lines that differ.
 RunFolder open_run(const std::filesystem::path& path, const Recipe& recipe, bool resume);
 
 // The recipe of a run, as it was run.

@@ -11,7 +11,7 @@ volatile std::sig_atomic_t last_signal = 0;
 void remember(int signal) { last_signal = signal; }
 
 void install(int signal, void (*handler)(int)) {
-  struct sigaction action{};
+  struct sigaction action {};
   action.sa_handler = handler;
   action.sa_flags = static_cast<int>(SA_RESETHAND);  // the second one takes the default: it ends the process
   sigemptyset(&action.sa_mask);

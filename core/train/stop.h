@@ -1,5 +1,6 @@
 #pragma once
-// A clean stop on SIGTERM and SIGINT: the first asks the loop to end after its step and save; a second one ends at once.
+// A clean stop on SIGTERM and SIGINT: the first asks the loop to end after its step and save; a second one ends at
+// once.
 
 namespace dsd {
 

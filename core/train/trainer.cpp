@@ -10,23 +10,13 @@ namespace {
 
 class Stopwatch {
  public:
-  double seconds() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  }
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
 
  private:
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
 }  // namespace
-
-// What one step did.
-struct Trainer::Step {
-  double loss = 0, gradient_norm = 0, learning_rate = 0, temperature = 0, seconds = 0;
-  std::vector<PartReport> parts;
-  std::int64_t examples = 0, tokens = 0;
-  bool applied = true;
-};
 
 Trainer::Trainer(TrainerParts parts)
     : parts_(std::move(parts)),
@@ -40,9 +30,9 @@ TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
     result_.best_step = start->best_step;
   }
   while (result_.steps < parts_.steps) {
-    const Step step = train_step(result_.steps);
+    const StepLine line = train_step(result_.steps);
     ++result_.steps;
-    after_step(step);
+    after_step(line);
     if (parts_.stop && parts_.stop->received() != 0) {
       result_.signal = parts_.stop->received();
       save_now();
@@ -57,25 +47,26 @@ TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
   return result_;
 }
 
-Trainer::Step Trainer::train_step(std::int64_t index) {
+StepLine Trainer::train_step(std::int64_t index) {
   const Stopwatch watch;
   const Progress progress{.step = index, .steps = parts_.steps};
-  Step step;
-  step.learning_rate = parts_.settings.learning_rate * value(parts_.learning_rate, progress);
-  step.temperature = parts_.objective->temperature(progress);
+  StepLine line{.step = index + 1, .steps = parts_.steps};
+  line.epoch = static_cast<double>(line.step) / static_cast<double>(parts_.plan->steps_per_epoch());
+  line.learning_rate = parts_.settings.learning_rate * value(parts_.learning_rate, progress);
+  line.temperature = parts_.objective->temperature(progress);
   auto batches = batches_of(index);
   for (const auto& batch : batches) {
-    step.examples += batch.streams[0].count();
-    step.tokens += batch.streams[0].tokens();
+    line.examples += batch.streams[0].count();
+    line.tokens += batch.streams[0].tokens();
   }
   parts_.objective->begin_step(batches, progress);
-  step.loss = backward(batches, progress, &step.parts);
-  step.gradient_norm = parts_.optimiser->gradient_norm();
-  step.applied = std::isfinite(step.loss) && std::isfinite(step.gradient_norm);
-  if (step.applied) parts_.optimiser->step(step.learning_rate, step.gradient_norm, parts_.settings.clip_norm);
+  line.loss = backward(batches, progress, &line.parts);
+  line.gradient_norm = parts_.optimiser->gradient_norm();
+  line.applied = std::isfinite(line.loss) && std::isfinite(line.gradient_norm);
+  if (line.applied) parts_.optimiser->step(line.learning_rate, line.gradient_norm, parts_.settings.clip_norm);
   else parts_.optimiser->skip();
-  step.seconds = watch.seconds();
-  return step;
+  line.seconds = watch.seconds();
+  return line;
 }
 
 std::vector<Batch> Trainer::batches_of(std::int64_t index) {
@@ -88,11 +79,10 @@ std::vector<Batch> Trainer::batches_of(std::int64_t index) {
 
 double Trainer::backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts) {
   const bool with_teacher = parts_.teacher && parts_.objective->needs_teacher(progress);
-  const Pass pass{.train = true,
-                  .embeddings = {},
-                  .dropout = {.seed = parts_.seed,
-                              .purpose = Purpose::dropout,
-                              .step = static_cast<std::uint32_t>(progress.step)}};
+  const Pass pass{
+      .train = true,
+      .embeddings = {},
+      .dropout = {.seed = parts_.seed, .purpose = Purpose::dropout, .step = static_cast<std::uint32_t>(progress.step)}};
   for (auto& batch : batches) {
     std::vector<TeacherOutputs> teachers;
     if (with_teacher) teachers.push_back(parts_.teacher->outputs(batch, teacher_wants_));
@@ -105,29 +95,25 @@ double Trainer::backward(std::vector<Batch>& batches, Progress progress, std::ve
   return parts_.objective->finish_step(parts);
 }
 
-void Trainer::after_step(const Step& step) {
-  result_.examples += step.examples;
-  result_.tokens += step.tokens;
-  result_.seconds += step.seconds;
-  const StepLine line{.step = result_.steps, .steps = parts_.steps,
-                      .epoch = static_cast<double>(result_.steps) / static_cast<double>(parts_.plan->steps_per_epoch()),
-                      .loss = step.loss, .parts = step.parts, .learning_rate = step.learning_rate,
-                      .temperature = step.temperature, .gradient_norm = step.gradient_norm, .examples = step.examples,
-                      .tokens = step.tokens, .seconds = step.seconds, .applied = step.applied};
+void Trainer::after_step(const StepLine& line) {
+  result_.examples += line.examples;
+  result_.tokens += line.tokens;
+  result_.seconds += line.seconds;
   if (parts_.log) parts_.log->step(line);
   if (parts_.console) parts_.console->step(line);
-  if (step.applied) {
+  if (line.applied) {
     bad_in_a_row_ = 0;
     return;
   }
   ++result_.skipped_steps;
   if (++bad_in_a_row_ >= parts_.settings.bad_steps)
-    fail_as(ExitCode::diverged,
-            "step {}: the loss or its gradient was not finite for {} steps in a row (loss {}, gradient norm {}); {}. Lower "
-            "train.learning_rate",
-            result_.steps, bad_in_a_row_, step.loss, step.gradient_norm,
-            saved_at_ > 0 ? fmt::format("the last good checkpoint is that of step {}", saved_at_)
-                          : "no checkpoint had been saved");
+    fail_as(
+        ExitCode::diverged,
+        "step {}: the loss or its gradient was not finite for {} steps in a row (loss {}, gradient norm {}); {}. Lower "
+        "train.learning_rate",
+        line.step, bad_in_a_row_, line.loss, line.gradient_norm,
+        saved_at_ > 0 ? fmt::format("the last good checkpoint is that of step {}", saved_at_)
+                      : "no checkpoint had been saved");
 }
 
 void Trainer::evaluate_now() {
@@ -136,7 +122,9 @@ void Trainer::evaluate_now() {
   const Scored scored = parts_.evaluate();
   scored_at_ = result_.steps;
   result_.last = scored;
-  const bool best = !scored.empty() && (!result_.best_score || scored.front().second > *result_.best_score);
+  // A score that is not a number is never the best; a first one that is, always.
+  const bool best = !scored.empty() && !std::isnan(scored.front().second) &&
+                    (!result_.best_score || scored.front().second > *result_.best_score);
   if (best) {
     result_.best_score = scored.front().second;
     result_.best_step = result_.steps;
@@ -150,8 +138,10 @@ void Trainer::save_now() {
   // A checkpoint amid bad steps would keep what is about to be given up.
   if (!parts_.save || saved_at_ == result_.steps || bad_in_a_row_ > 0) return;
   parts_.optimiser->flush();
-  parts_.save(CheckpointMeta{.step = result_.steps, .store_length = parts_.store ? parts_.store->length() : 0,
-                             .best_score = result_.best_score, .best_step = result_.best_step});
+  parts_.save(CheckpointMeta{.step = result_.steps,
+                             .store_length = parts_.store ? parts_.store->length() : 0,
+                             .best_score = result_.best_score,
+                             .best_step = result_.best_step});
   saved_at_ = result_.steps;
 }
 

@@ -1,6 +1,6 @@
 #pragma once
-// The one training loop (design section 4). It is handed its parts, and knows neither recipes' files nor which method it
-// runs: a new method is a new loss, schedule, adversary or model.
+// The one training loop (design section 4). It is handed its parts, and knows neither recipes' files nor which method
+// it runs: a new method is a new loss, schedule, adversary or model.
 
 #include <filesystem>
 #include <functional>
@@ -22,9 +22,6 @@
 
 namespace dsd {
 
-// What scoring the student on the dev set gave; the first metric is the one that the best step is chosen by.
-using Scored = std::vector<std::pair<std::string, double>>;
-
 struct TrainerParts {
   TrainConfig settings;
   EvalConfig eval;
@@ -34,18 +31,18 @@ struct TrainerParts {
   TaskKind kind = TaskKind::classes;
 
   Model* student = nullptr;
-  Teacher* teacher = nullptr;           // null: labels alone
-  RememberedTeacher* store = nullptr;   // its store, where the teacher is remembered
+  Teacher* teacher = nullptr;          // null: labels alone
+  RememberedTeacher* store = nullptr;  // its store, where the teacher is remembered
   const Dataset* data = nullptr;
   Plan* plan = nullptr;
   Objective* objective = nullptr;
   AdamW* optimiser = nullptr;
 
-  std::function<Scored()> evaluate;                  // null: never
-  std::function<void(const CheckpointMeta&)> save;   // null: never
-  std::function<void()> save_best;                   // the student is the best so far
-  RunLog* log = nullptr;                             // null: none
-  ConsoleReport* console = nullptr;                  // null: silent
+  std::function<Scored()> evaluate;                 // null: never
+  std::function<void(const CheckpointMeta&)> save;  // null: never
+  std::function<void()> save_best;                  // the student is the best so far
+  RunLog* log = nullptr;                            // null: none
+  ConsoleReport* console = nullptr;                 // null: silent
   const StopSignal* stop = nullptr;
 };
 
@@ -67,11 +64,10 @@ class Trainer {
   TrainResult run(const std::optional<CheckpointMeta>& start);
 
  private:
-  struct Step;
-  Step train_step(std::int64_t index);
+  StepLine train_step(std::int64_t index);
   std::vector<Batch> batches_of(std::int64_t index);
-  double backward(std::vector<Batch>& batches, Progress progress);
-  void after_step(const Step& step);
+  double backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts);
+  void after_step(const StepLine& line);
   void evaluate_now();
   void save_now();
   bool due(std::int64_t every) const { return result_.steps % every == 0; }

@@ -1,8 +1,8 @@
-# Flags that every target of ours shares. Never exported, never set globally.
+# Flags that every target of ours shares. -Wno-restrict: GCC 12 warns of its own std::string (GCC bug 105651). Never exported, never set globally.
 add_library(dsd_options INTERFACE)
 target_compile_features(dsd_options INTERFACE cxx_std_20)
 target_include_directories(dsd_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor
+target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wno-restrict -Wshadow -Wnon-virtual-dtor
   -Woverloaded-virtual>)
 target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall>)
 if(DSD_SANITIZE)
@@ -13,7 +13,6 @@ endif()
 
 # One precompiled header for every target that sees LibTorch.
 add_library(dsd_pch OBJECT ${PROJECT_SOURCE_DIR}/scripts/cmake/pch.cpp)
-set_target_properties(dsd_pch PROPERTIES CXX_EXTENSIONS OFF) # as its users: else the compiler passes it over in silence
 target_link_libraries(dsd_pch PRIVATE dsd_options dsd_torch)
 target_precompile_headers(dsd_pch PRIVATE ${PROJECT_SOURCE_DIR}/scripts/cmake/pch.h)
 
@@ -24,7 +23,6 @@ function(dsd_library name)
   add_library(dsd_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(dsd_${name} PUBLIC ${ARG_LINK} PRIVATE dsd_options)
   target_include_directories(dsd_${name} PUBLIC ${PROJECT_SOURCE_DIR})
-  set_target_properties(dsd_${name} PROPERTIES CXX_EXTENSIONS OFF)
   if(ARG_TORCH)
     target_link_libraries(dsd_${name} PUBLIC dsd_torch)
     target_precompile_headers(dsd_${name} REUSE_FROM dsd_pch)
@@ -38,7 +36,6 @@ function(dsd_test name)
   cmake_parse_arguments(ARG "TORCH" "" "SOURCES;LINK" ${ARGN})
   add_executable(test_${name} ${ARG_SOURCES} ${PROJECT_SOURCE_DIR}/tests/main.cpp)
   target_link_libraries(test_${name} PRIVATE dsd_options ${ARG_LINK})
-  set_target_properties(test_${name} PROPERTIES CXX_EXTENSIONS OFF)
   if(ARG_TORCH)
     target_link_libraries(test_${name} PRIVATE dsd_torch)
     target_precompile_headers(test_${name} REUSE_FROM dsd_pch)

@@ -1,0 +1,166 @@
+#include "cli/run_parts.h"
+
+#include <numeric>
+
+#include "core/base/device.h"
+#include "core/base/error.h"
+#include "core/eval/labels.h"
+#include "core/formats/locate.h"
+
+namespace dsd {
+namespace {
+
+namespace fs = std::filesystem;
+
+void append_split(Dataset* data, const Recipe& recipe, const Task& task, const Tokenizer& tokenizer, Split split,
+                  std::int64_t limit) {
+  for (const auto& file : split_files(task, recipe.data, split))
+    data->append(task, recipe.data, file, tokenizer, limit);
+}
+
+// The base's config with what the recipe changes; text of the base's config.json travels on.
+ModelConfig student_config(const ModelConfig& base, const StudentConfig& wanted, const Task& task) {
+  ModelConfig config = base;
+  config.head = head_of(task);
+  std::visit(
+      [&](BertConfig& bert) {
+        config.head.architectures = {"BertForSequenceClassification"};
+        bert.num_hidden_layers = wanted.layers.value_or(bert.num_hidden_layers);
+        bert.hidden_size = wanted.hidden.value_or(bert.hidden_size);
+        bert.num_attention_heads = wanted.heads.value_or(bert.num_attention_heads);
+        bert.intermediate_size = wanted.intermediate.value_or(bert.intermediate_size);
+        if (bert.hidden_size % bert.num_attention_heads != 0)
+          fail_as(ExitCode::bad_input,
+                  "student.hidden is {}, which {} attention heads do not divide; set student.heads too",
+                  bert.hidden_size, bert.num_attention_heads);
+        if (wanted.dropout) {
+          bert.hidden_dropout_prob = bert.attention_probs_dropout_prob = *wanted.dropout;
+          bert.classifier_dropout.reset();
+        }
+      },
+      config.family);
+  return config;
+}
+
+std::int64_t layer_count(const ModelConfig& config) {
+  return std::visit([](const auto& family) { return family.num_hidden_layers; }, config.family);
+}
+
+// Which layers of the base the student's layers are copied from: the recipe's list, else the lowest.
+std::vector<std::int64_t> copied_layers(const StudentConfig& wanted, std::int64_t layers, std::int64_t base_layers) {
+  std::vector<std::int64_t> chosen = wanted.from_layers;
+  if (chosen.empty()) {
+    chosen.resize(static_cast<std::size_t>(layers));
+    std::iota(chosen.begin(), chosen.end(), 0);
+  }
+  if (static_cast<std::int64_t>(chosen.size()) != layers)
+    fail_as(ExitCode::bad_input, "student.from_layers names {} layers for a student of {}", chosen.size(), layers);
+  for (const auto layer : chosen)
+    if (layer >= base_layers)
+      fail_as(ExitCode::bad_input,
+              "the student's {} layers cannot be copied from a model of {} (layer {} is wanted, counted from 0); lower "
+              "student.layers, name student.from_layers, or take student.start=random",
+              layers, base_layers, layer);
+  return chosen;
+}
+
+ModelOptions student_options(const Recipe& recipe, const Task& task) {
+  return {.head = task.kind == TaskKind::values ? HeadKind::values : HeadKind::classes,
+          .outputs = task.kind == TaskKind::values ? 1 : static_cast<std::int64_t>(task.labels.size()),
+          .device = recipe.train.device == DeviceKind::cuda ? at::Device(at::kCUDA) : at::Device(at::kCPU),
+          .trainable = true,
+          .shadow = recipe.train.dtype == TrainDtype::bf16};
+}
+
+void require_positions(Model& model, const Recipe& recipe, std::string_view who) {
+  const auto most =
+      std::visit([](const auto& family) { return family.max_position_embeddings; }, model.config().family);
+  if (recipe.data.max_length > most)
+    fail_as(ExitCode::bad_input, "data.max_length is {}, but the {} has positions for {} tokens",
+            recipe.data.max_length, who, most);
+}
+
+bool is_identity(const std::vector<std::int32_t>& columns) {
+  for (std::size_t c = 0; c < columns.size(); ++c)
+    if (columns[c] != static_cast<std::int32_t>(c)) return false;
+  return true;
+}
+
+}  // namespace
+
+HeadInfo head_of(const Task& task) {
+  HeadInfo head;
+  if (task.kind == TaskKind::values) {
+    head.problem_type = ProblemType::regression;
+    head.labels = {"LABEL_0"};
+  } else {
+    head.problem_type = ProblemType::single_label_classification;
+    head.labels = task.label_names;
+  }
+  return head;
+}
+
+RunData load_data(const Recipe& recipe, const Tokenizer& tokenizer) {
+  RunData data;
+  data.task = find_task(recipe.task, recipe.data);
+  append_split(&data.train, recipe, data.task, tokenizer, Split::train, recipe.data.train_rows.value_or(0));
+  data.labelled_rows = data.train.size();
+  append_split(&data.train, recipe, data.task, tokenizer, Split::unlabelled, 0);
+  append_split(&data.dev, recipe, data.task, tokenizer, Split::dev, 0);
+  return data;
+}
+
+fs::path student_base(const Recipe& recipe) {
+  const auto& name = recipe.student.path ? recipe.student.path : recipe.teacher.path;
+  if (!name)
+    fail_as(ExitCode::bad_input,
+            "the recipe names neither student.path nor teacher.path: there is nothing to start from");
+  return locate_model(*name);
+}
+
+RunModels load_models(const Recipe& recipe, const RunData& data) {
+  RunModels models;
+  const bool on_gpu = recipe.train.device == DeviceKind::cuda;
+  if (on_gpu) require_cuda();
+  const bool bf16 = recipe.train.dtype == TrainDtype::bf16;
+  if (recipe.teacher.path) {
+    models.teacher_folder = locate_model(*recipe.teacher.path);
+    models.teacher =
+        load_frozen_model(models.teacher_folder, bf16, on_gpu ? at::Device(at::kCUDA) : at::Device(at::kCPU));
+    models.columns = match_labels(data.task, models.teacher->config().head,
+                                  {.model = *recipe.teacher.path,
+                                   .stated = recipe.teacher.labels,
+                                   .score = order_scorer(*models.teacher, data.dev, data.task, recipe.eval.tokens)});
+    require_positions(*models.teacher, recipe, "teacher");
+  }
+  models.student_base = student_base(recipe);
+  const bool from_teacher = models.teacher && !recipe.student.path;
+  const std::shared_ptr<Model> base = from_teacher ? models.teacher : load_frozen_model(models.student_base);
+  const ModelConfig config = student_config(base->config(), recipe.student, data.task);
+  const ModelOptions options = student_options(recipe, data.task);
+  const RandomKey random{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights};
+  if (recipe.student.start == StudentStart::random) {
+    models.student = random_model(config, options, random);
+    models.fresh = {"every weight"};
+  } else {
+    const auto layers = copied_layers(recipe.student, layer_count(config), layer_count(base->config()));
+    const bool same_labels =
+        from_teacher ? is_identity(models.columns) : base->config().head.labels == config.head.labels;
+    models.student = student_model(*base, config, layers, same_labels, options, random, &models.fresh);
+  }
+  require_positions(*models.student, recipe, "student");
+  return models;
+}
+
+std::string describe_model(Model& model) {
+  const double parameters = static_cast<double>(model.parameter_count());
+  return std::visit(
+      [&](const BertConfig& bert) {
+        return fmt::format("{}, {} layers x {}, {} heads, MLP {}; {:.1f} M parameters, {:.1f} MB in fp32",
+                           model_type(bert), bert.num_hidden_layers, bert.hidden_size, bert.num_attention_heads,
+                           bert.intermediate_size, parameters / 1e6, parameters * 4 / 1e6);
+      },
+      model.config().family);
+}
+
+}  // namespace dsd

@@ -1,0 +1,163 @@
+#include "cli/training_run.h"
+
+#include <unistd.h>
+
+#include <cmath>
+
+#include "core/base/error.h"
+#include "core/eval/evaluator.h"
+#include "core/export/model_folder.h"
+#include "core/recipe/load.h"
+
+namespace dsd {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kMebibyte = 1 << 20;
+
+AdamWSettings adam_settings(const TrainConfig& train) {
+  return {.beta1 = train.beta1, .beta2 = train.beta2, .epsilon = train.epsilon, .weight_decay = train.weight_decay};
+}
+
+// The parts that a loop needs and nobody else: they live as long as it runs.
+struct Loop {
+  Loop(const Recipe& recipe, RunModels& models, const Workbench& bench)
+      : plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed)),
+        steps(planned_steps(recipe, plan)),
+        objective(recipe.losses, recipe.schedules, learns_from_teacher(recipe, models)),
+        optimiser(models.student->parameters(), adam_settings(recipe.train)) {}
+
+  TrainerParts parts(const Recipe& recipe, RunModels& models, const Workbench& bench) {
+    return {.settings = recipe.train,
+            .eval = recipe.eval,
+            .learning_rate = recipe.schedules.learning_rate,
+            .seed = static_cast<std::uint64_t>(recipe.seed),
+            .steps = steps,
+            .kind = bench.data.task.kind,
+            .student = models.student.get(),
+            .teacher = store ? store.get() : direct.get(),
+            .store = store.get(),
+            .data = &bench.data.train,
+            .plan = &plan,
+            .objective = &objective,
+            .optimiser = &optimiser,
+            .stop = &bench.stop};
+  }
+
+  Plan plan;
+  std::int64_t steps;
+  Objective objective;
+  AdamW optimiser;
+  std::unique_ptr<Teacher> direct;           // none where labels alone are learned from
+  std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
+};
+
+// `file` is where a remembered teacher keeps its outputs.
+void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, const fs::path& file) {
+  if (!learns_from_teacher(recipe, models)) return;
+  loop->direct = in_process_teacher(models.teacher, models.columns);
+  if (!recipe.teacher.remember) return;
+  loop->store = std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
+                                                    recipe.teacher.budget_mib * kMebibyte);
+}
+
+void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, const Workbench& bench) {
+  if (then.recipe != now.recipe)
+    fail_as(ExitCode::bad_input, "the checkpoint of step {} belongs to another recipe", then.step);
+  if (then.data != now.data)
+    fail_as(ExitCode::bad_input, "the training data has changed since the checkpoint of step {} was saved", then.step);
+  if (then.threads != now.threads && !bench.allow_drift)
+    fail_as(ExitCode::bad_input,
+            "the run began with {} threads and would go on with {}, which sum in another order; give --threads {}, or "
+            "--allow-drift to accept other bits",
+            then.threads, now.threads, then.threads);
+}
+
+// Puts the newest checkpoint in place; none when the run starts anew.
+std::optional<CheckpointMeta> restore_newest(Loop* loop, RunModels& models, const Workbench& bench,
+                                             const RunFolder& run, const CheckpointMeta& now) {
+  if (run.resumed) {
+    const auto loaded = newest_checkpoint(run.path, [&](std::string_view line) { bench.console.write_line(line); });
+    if (loaded) {
+      require_same_run(loaded->meta, now, bench);
+      loaded->restore(models.student->parameters(), loop->optimiser);
+      if (loop->store) loop->store->cut(loaded->meta.store_length);
+      bench.console.line("resume    from the checkpoint of step {}", loaded->meta.step);
+      return loaded->meta;
+    }
+    bench.console.line("resume    {} holds no checkpoint: starting anew", run.path.string());
+  }
+  if (loop->store) loop->store->cut(0);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::int64_t planned_steps(const Recipe& recipe, const Plan& plan) {
+  const double of_epochs = std::ceil(recipe.train.epochs * static_cast<double>(plan.steps_per_epoch()) - 1e-9);
+  const auto steps = std::max<std::int64_t>(1, static_cast<std::int64_t>(of_epochs));
+  return recipe.train.max_steps ? std::min(steps, *recipe.train.max_steps) : steps;
+}
+
+bool learns_from_teacher(const Recipe& recipe, const RunModels& models) {
+  return models.teacher && (recipe.losses.soft_weight > 0 || recipe.schedules.soft_weight);
+}
+
+Scored scored_of(const EvalResult& result) {
+  Scored scored;
+  for (const auto& part : result.parts)
+    for (const auto& [metric, score] : part.metrics)
+      scored.emplace_back(
+          part.part.empty() ? std::string(name_of(metric)) : fmt::format("{} {}", part.part, name_of(metric)), score);
+  return scored;
+}
+
+std::string text_of(const Scored& scored) {
+  std::string text;
+  for (const auto& [name, score] : scored) text += fmt::format("{}{} {:.4f}", text.empty() ? "" : ", ", name, score);
+  return text.empty() ? "no labels to score on" : text;
+}
+
+TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workbench& bench, const RunFolder& run) {
+  Loop loop(recipe, models, bench);
+  add_teacher(&loop, recipe, models, run.store());
+  const CheckpointMeta now{.threads = bench.threads,
+                           .recipe = Hasher().text(dump_recipe(recipe)).key().hex(),
+                           .data = bench.data.train.fingerprint().hex()};
+  const auto start = restore_newest(&loop, models, bench, run, now);
+  RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
+  ConsoleReport report(bench.console);
+
+  TrainerParts parts = loop.parts(recipe, models, bench);
+  parts.log = &log;
+  parts.console = &report;
+  parts.evaluate = [&] {
+    return scored_of(evaluate(*models.student, bench.data.dev, bench.data.task, {.tokens = recipe.eval.tokens}));
+  };
+  parts.save = [&](const CheckpointMeta& meta) {
+    CheckpointMeta whole = meta;
+    whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;
+    save_checkpoint(run.path, whole, models.student->parameters(), loop.optimiser);
+  };
+  parts.save_best = [&] {
+    write_folder_atomically(run.student(), true, [&](const fs::path& folder) {
+      write_model(*models.student, bench.tokenizer, folder, at::kFloat);
+    });
+  };
+  return Trainer(std::move(parts)).run(start);
+}
+
+TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench& bench, std::int64_t steps) {
+  const fs::path file = fs::temp_directory_path() / fmt::format("dsdistill-probe-{}.store", ::getpid());
+  Loop loop(recipe, models, bench);
+  add_teacher(&loop, recipe, models, file);
+  TrainerParts parts = loop.parts(recipe, models, bench);
+  parts.steps = std::min(parts.steps, steps);
+  const TrainResult result = Trainer(std::move(parts)).run(std::nullopt);
+  std::error_code ignored;
+  fs::remove(file, ignored);
+  return result;
+}
+
+}  // namespace dsd
