@@ -1,6 +1,7 @@
 #include "kernels/adamw.h"
 
 #include <ATen/ATen.h>
+#include <ATen/core/grad_mode.h>
 
 #include "kernels/parallel.h"
 
@@ -30,38 +31,55 @@ State state_of(const at::Tensor& master, const at::Tensor& mean, const at::Tenso
           shadow.defined() ? bf16_pointer(shadow) : nullptr};
 }
 
+void plain_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
+                 const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step) {
+  const at::NoGradGuard no_grad;
+  master.mul_(step.decay);
+  mean.mul_(settings.beta1).add_(gradient, 1.0f - settings.beta1);
+  square.mul_(settings.beta2).addcmul_(gradient, gradient, 1.0f - settings.beta2);
+  master.addcdiv_(mean, square.sqrt().mul_(step.inverse_root).add_(settings.epsilon), -step.step_size);
+  if (shadow.defined()) shadow.copy_(master);
+}
+
+bool has_kernel(const at::Tensor& master) { return master.is_cpu() && master.scalar_type() == at::kFloat; }
+
 }  // namespace
 
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
-                 float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step) {
+                 float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
+                 const cpu::Functions& functions) {
+  if (!has_kernel(master)) {
+    plain_dense(master, mean, square, gradient * gradient_scale, shadow, settings, step);
+    return;
+  }
   const State state = state_of(master, mean, square, shadow);
   const float* values = gradient.const_data_ptr<float>();
   const std::int64_t count = master.numel(), blocks = (count + 63) / 64;
   in_parts(blocks, part_count(count, kElementsOfAPart), [&](std::int64_t begin, std::int64_t end, std::int64_t) {
     const std::int64_t first = begin * 64, last = std::min(end * 64, count);
-    cpu::best_functions().adamw(state.at(first), values + first, gradient_scale, last - first, constants_of(settings),
-                                rates_of(step));
+    functions.adamw(state.at(first), values + first, gradient_scale, last - first, constants_of(settings),
+                    rates_of(step));
   });
 }
 
 void adamw_rows(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& values,
                 float gradient_scale, const at::Tensor& shadow, std::span<const std::int32_t> rows,
-                const AdamSettings& settings, const AdamStep& step) {
+                const AdamSettings& settings, const AdamStep& step, const cpu::Functions& functions) {
   if (rows.empty()) return;
   const State state = state_of(master, mean, square, shadow);
   const float* gradient = values.const_data_ptr<float>();
   const std::int64_t width = master.size(1), count = std::ssize(rows);
   in_parts(count, part_count(count * width, kElementsOfAPart), [&](std::int64_t begin, std::int64_t end, std::int64_t) {
     for (std::int64_t i = begin; i < end; ++i) {
-      cpu::best_functions().adamw(state.at(rows[static_cast<std::size_t>(i)] * width), gradient + i * width,
-                                  gradient_scale, width, constants_of(settings), rates_of(step));
+      functions.adamw(state.at(rows[static_cast<std::size_t>(i)] * width), gradient + i * width, gradient_scale, width,
+                      constants_of(settings), rates_of(step));
     }
   });
 }
 
 void adamw_replay(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& shadow,
                   std::span<const std::int32_t> rows, std::span<std::int32_t> last, std::int32_t now,
-                  std::span<const AdamStep> table, const AdamSettings& settings) {
+                  std::span<const AdamStep> table, const AdamSettings& settings, const cpu::Functions& functions) {
   const State state = state_of(master, mean, square, shadow);
   const std::int64_t width = master.size(1), count = std::ssize(rows);
   const auto* rates = reinterpret_cast<const cpu::AdamRates*>(table.data());
@@ -73,8 +91,7 @@ void adamw_replay(const at::Tensor& master, const at::Tensor& mean, const at::Te
       const std::int32_t row = rows[static_cast<std::size_t>(i)];
       std::int32_t& done = last[static_cast<std::size_t>(row)];
       if (done >= now) continue;
-      cpu::best_functions().adamw_replay(state.at(row * width), width, constants_of(settings), rates + done + 1,
-                                         now - done);
+      functions.adamw_replay(state.at(row * width), width, constants_of(settings), rates + done + 1, now - done);
       done = now;
     }
   });

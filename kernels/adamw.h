@@ -11,6 +11,8 @@
 #include <cstdint>
 #include <span>
 
+#include "kernels/cpu/functions.h"
+
 namespace dsd {
 
 struct AdamSettings {
@@ -25,19 +27,23 @@ struct AdamStep {
 };
 
 // All tensors fp32, contiguous, of one size; `shadow` bf16 of that size or undefined. `gradient_scale` multiplies the
-// gradient first (clipping).
+// gradient first (clipping). Elsewhere than in host memory, or in float64, LibTorch's operations compute the same
+// formula.
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
-                 float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step);
+                 float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
+                 const cpu::Functions& functions = cpu::best_functions());
 
 // Rows of a table [V, H] with gradient `values` [>= rows.size(), H]: row i of values belongs to table row rows[i].
 void adamw_rows(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& values,
                 float gradient_scale, const at::Tensor& shadow, std::span<const std::int32_t> rows,
-                const AdamSettings& settings, const AdamStep& step);
+                const AdamSettings& settings, const AdamStep& step,
+                const cpu::Functions& functions = cpu::best_functions());
 
 // Replays steps without a gradient: for each r of rows, steps last[r]+1 ... now of `table` (table[t] is step t, counted
 // from 1; table[0] is unused), then sets last[r] = now.
 void adamw_replay(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& shadow,
                   std::span<const std::int32_t> rows, std::span<std::int32_t> last, std::int32_t now,
-                  std::span<const AdamStep> table, const AdamSettings& settings);
+                  std::span<const AdamStep> table, const AdamSettings& settings,
+                  const cpu::Functions& functions = cpu::best_functions());
 
 }  // namespace dsd
