@@ -7,6 +7,7 @@
 #include <string_view>
 
 #include "cli/commands.h"
+#include "cli/threads.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/locate.h"
@@ -127,7 +128,7 @@ Features compute(Model& model, const std::vector<Encoding>& lines, bool has_logi
 }  // namespace
 
 int run_features(const FeaturesOptions& options) {
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  use_threads(options.threads);
   const std::filesystem::path folder = locate_model(options.model);
   const ModelConfig config = read_model_config(folder);
   const std::int64_t positions =
