@@ -47,18 +47,19 @@ bool has_kernel(const at::Tensor& master) { return master.is_cpu() && master.sca
 
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
                  float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
-                 const cpu::Functions& functions) {
+                 bool clears_gradient, const cpu::Functions& functions) {
   if (!has_kernel(master)) {
     plain_dense(master, mean, square, gradient * gradient_scale, shadow, settings, step);
+    if (clears_gradient) gradient.zero_();
     return;
   }
   const State state = state_of(master, mean, square, shadow);
-  const float* values = gradient.const_data_ptr<float>();
+  float* values = gradient.mutable_data_ptr<float>();
   const std::int64_t count = master.numel(), blocks = (count + 63) / 64;
   in_parts(blocks, part_count(count, kElementsOfAPart), [&](std::int64_t begin, std::int64_t end, std::int64_t) {
     const std::int64_t first = begin * 64, last = std::min(end * 64, count);
-    functions.adamw(state.at(first), values + first, gradient_scale, last - first, constants_of(settings),
-                    rates_of(step));
+    functions.adamw(state.at(first), values + first, clears_gradient, gradient_scale, last - first,
+                    constants_of(settings), rates_of(step));
   });
 }
 
@@ -67,12 +68,12 @@ void adamw_rows(const at::Tensor& master, const at::Tensor& mean, const at::Tens
                 const AdamSettings& settings, const AdamStep& step, const cpu::Functions& functions) {
   if (rows.empty()) return;
   const State state = state_of(master, mean, square, shadow);
-  const float* gradient = values.const_data_ptr<float>();
+  float* gradient = values.mutable_data_ptr<float>();
   const std::int64_t width = master.size(1), count = std::ssize(rows);
   in_parts(count, part_count(count * width, kElementsOfAPart), [&](std::int64_t begin, std::int64_t end, std::int64_t) {
     for (std::int64_t i = begin; i < end; ++i) {
-      functions.adamw(state.at(rows[static_cast<std::size_t>(i)] * width), gradient + i * width, gradient_scale, width,
-                      constants_of(settings), rates_of(step));
+      functions.adamw(state.at(rows[static_cast<std::size_t>(i)] * width), gradient + i * width, false, gradient_scale,
+                      width, constants_of(settings), rates_of(step));
     }
   });
 }

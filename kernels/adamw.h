@@ -27,11 +27,11 @@ struct AdamStep {
 };
 
 // All tensors fp32, contiguous, of one size; `shadow` bf16 of that size or undefined. `gradient_scale` multiplies the
-// gradient first (clipping). Elsewhere than in host memory, or in float64, LibTorch's operations compute the same
-// formula.
+// gradient first (clipping). With clears_gradient the gradient is 0 afterwards, at no pass of its own. Elsewhere than
+// in host memory, or in float64, LibTorch's operations compute the same formula.
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
                  float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
-                 const cpu::Functions& functions = cpu::best_functions());
+                 bool clears_gradient = false, const cpu::Functions& functions = cpu::best_functions());
 
 // Rows of a table [V, H] with gradient `values` [>= rows.size(), H]: row i of values belongs to table row rows[i].
 void adamw_rows(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& values,

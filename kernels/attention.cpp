@@ -62,7 +62,7 @@ Plan make_plan(const AttentionInput& input) {
   return plan;
 }
 
-cpu::Attention loop_of(const AttentionInput& input, const Plan& plan, float* log_sums) {
+cpu::Attention loop_of(const AttentionInput& input, const Plan& plan, float* softmax) {
   cpu::Attention loop;
   loop.queries = input.queries.const_data_ptr<float>();
   loop.keys = input.keys.const_data_ptr<float>();
@@ -78,7 +78,7 @@ cpu::Attention loop_of(const AttentionInput& input, const Plan& plan, float* log
   loop.head_width = input.queries.size(1) / input.heads;
   loop.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(loop.head_width)));
   loop.dropout = words_of(input.dropout);
-  loop.log_sums = log_sums;
+  loop.softmax = softmax;
   return loop;
 }
 
@@ -95,14 +95,14 @@ void run(const Plan& plan, Body body) {
 
 }  // namespace
 
-at::Tensor attention(const AttentionInput& input, at::Tensor* log_sums, at::ScalarType type,
+at::Tensor attention(const AttentionInput& input, at::Tensor* softmax, at::ScalarType type,
                      const cpu::Functions& functions) {
   const std::int64_t queries = input.queries.size(0);
   const Plan plan = make_plan(input);
-  if (log_sums != nullptr) *log_sums = at::empty({queries, input.heads}, at::kFloat);
+  if (softmax != nullptr) *softmax = at::empty({queries, input.heads, 2}, at::kFloat);
   at::Tensor out = at::empty({queries, input.queries.size(1)}, type);
   cpu::AttentionForward loop;
-  loop.attention = loop_of(input, plan, log_sums != nullptr ? log_sums->mutable_data_ptr<float>() : nullptr);
+  loop.attention = loop_of(input, plan, softmax != nullptr ? softmax->mutable_data_ptr<float>() : nullptr);
   if (type == at::kBFloat16) {
     loop.out_bf16 = bf16_pointer(out);
   } else {
@@ -114,7 +114,7 @@ at::Tensor attention(const AttentionInput& input, at::Tensor* log_sums, at::Scal
   return out;
 }
 
-void attention_backward(const at::Tensor& gradient, const AttentionInput& input, const at::Tensor& log_sums,
+void attention_backward(const at::Tensor& gradient, const AttentionInput& input, const at::Tensor& softmax,
                         const AttentionGradients& gradients, const cpu::Functions& functions) {
   TORCH_CHECK(
       gradients.queries.strides() == input.queries.strides() && gradients.keys.strides() == input.keys.strides() &&
@@ -122,7 +122,7 @@ void attention_backward(const at::Tensor& gradient, const AttentionInput& input,
       "attention's gradients stand like its operands");
   const Plan plan = make_plan(input);
   cpu::AttentionBackward loop;
-  loop.attention = loop_of(input, plan, log_sums.mutable_data_ptr<float>());
+  loop.attention = loop_of(input, plan, softmax.mutable_data_ptr<float>());
   loop.gradient = gradient.const_data_ptr<float>();
   if (gradients.queries.scalar_type() == at::kBFloat16) {
     loop.to_queries_bf16 = bf16_pointer(gradients.queries);

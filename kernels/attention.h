@@ -1,7 +1,7 @@
 #pragma once
 // Attention inside packed sequences, softmax(q k^T / sqrt(D)) v with dropout on the probabilities, for the rows of
-// queries that are read further on. Only the logarithm of each softmax's sum is kept for backward. fp32 in host memory.
-// T tokens, Q queries, H = heads * D columns.
+// queries that are read further on. Only each softmax's largest score and sum are kept for backward. fp32 in host
+// memory. T tokens, Q queries, H = heads * D columns.
 
 #include <ATen/core/Tensor.h>
 
@@ -21,8 +21,8 @@ struct AttentionInput {
   Dropout dropout;
 };
 
-// [Q, H] fp32 or bf16 (`type`). With log_sums, sets it to what backward needs.
-at::Tensor attention(const AttentionInput& input, at::Tensor* log_sums, at::ScalarType type,
+// [Q, H] fp32 or bf16 (`type`). With softmax, sets it to what backward needs.
+at::Tensor attention(const AttentionInput& input, at::Tensor* softmax, at::ScalarType type,
                      const cpu::Functions& functions = cpu::best_functions());
 
 // Writes gradients into views of the operands' shapes and distances between rows, all fp32 or all bf16; the columns'
@@ -30,7 +30,7 @@ at::Tensor attention(const AttentionInput& input, at::Tensor* log_sums, at::Scal
 struct AttentionGradients {
   at::Tensor queries, keys, values, bias;
 };
-void attention_backward(const at::Tensor& gradient, const AttentionInput& input, const at::Tensor& log_sums,
+void attention_backward(const at::Tensor& gradient, const AttentionInput& input, const at::Tensor& softmax,
                         const AttentionGradients& gradients, const cpu::Functions& functions = cpu::best_functions());
 
 }  // namespace dsd

@@ -127,8 +127,7 @@ void AdamW::step(double lr, double norm, std::optional<double> clip_norm) {
     }
     const Tensor& gradient = gradient_of(weight);
     adamw_dense(weight.master, slot.mean, slot.square, gradient, static_cast<float>(scale), weight.shadow, settings_,
-                slot.table(tables_).back());
-    gradient.zero_();
+                slot.table(tables_).back(), true);
   }
 }
 

@@ -11,8 +11,8 @@ struct ValueAndSlope {
 
 // By the error function, Abramowitz & Stegun 7.1.26 (absolute error 1.5e-7). One exponential serves both results.
 inline ValueAndSlope gelu(Floats x) {
-  const Floats bell = exponential(x * x * -0.5f);
-  const Floats t = 1.0f / fma(absolute(x), splat(0.70710678f * 0.3275911f), splat(1.0f));
+  const Floats bell = exponential_within(maximum(x * x * -0.5f, splat(-87.0f)));
+  const Floats t = reciprocal(fma(absolute(x), splat(0.70710678f * 0.3275911f), splat(1.0f)));
   Floats series = splat(1.061405429f);
   series = fma(series, t, splat(-1.453152027f));
   series = fma(series, t, splat(1.421413741f));
@@ -23,30 +23,34 @@ inline ValueAndSlope gelu(Floats x) {
   return {x * share, fma(x * 0.39894228f, bell, share)};
 }
 
+inline Floats logistic(Floats x) {
+  return reciprocal(exponential_within(minimum(maximum(-x, splat(-87.0f)), splat(87.0f))) + 1.0f);
+}
+
 inline ValueAndSlope gelu_tanh(Floats x) {
   const Floats square = x * x;
   const Floats inner = x * 0.7978845608f * fma(square, splat(0.044715f), splat(1.0f));
   // (1 + tanh(inner)) / 2 is the logistic function of 2 inner.
-  const Floats share = 1.0f / (exponential(inner * -2.0f) + 1.0f);
+  const Floats share = logistic(inner * 2.0f);
   const Floats inner_slope = fma(square, splat(3.0f * 0.044715f), splat(1.0f)) * 0.7978845608f;
   return {x * share, fma(x * 2.0f * share * (1.0f - share), inner_slope, share)};
 }
 
 inline ValueAndSlope silu(Floats x) {
-  const Floats share = 1.0f / (exponential(-x) + 1.0f);
+  const Floats share = logistic(x);
   return {x * share, fma(x * share, 1.0f - share, share)};
 }
 
 inline ValueAndSlope relu(Floats x) { return {maximum(x, Floats{}), x > Floats{} ? splat(1.0f) : Floats{}}; }
 
-template <class Formula>
-inline void activate(const ActivationForward& work, std::int64_t begin, std::int64_t end, Formula formula) {
+template <bool kSaves, class Formula>
+inline void activate_rows(const ActivationForward& work, std::int64_t begin, std::int64_t end, Formula formula) {
   for (std::int64_t row = begin; row < end; ++row) {
     float* values = work.values + row * work.width;
     for (std::int64_t column = 0; column < work.width; column += kLanes) {
       const std::int64_t left = work.width - column, at = row * work.width + column;
       const ValueAndSlope result = formula(load(values + column, left) + load(work.bias + column, left));
-      if (work.saves) store(values + column, result.slope, left);
+      if constexpr (kSaves) store(values + column, result.slope, left);
       if (work.out_bf16 != nullptr) {
         store(work.out_bf16 + at, result.value, left);
       } else {
@@ -54,6 +58,12 @@ inline void activate(const ActivationForward& work, std::int64_t begin, std::int
       }
     }
   }
+}
+
+template <class Formula>
+inline void activate(const ActivationForward& work, std::int64_t begin, std::int64_t end, Formula formula) {
+  if (work.saves) return activate_rows<true>(work, begin, end, formula);
+  activate_rows<false>(work, begin, end, formula);
 }
 
 void activation_forward(const ActivationForward& work, std::int64_t begin, std::int64_t end) {

@@ -29,14 +29,15 @@ inline void adam_store(const AdamRow& row, const AdamElements& element, std::int
   if (row.shadow != nullptr) store(row.shadow + at, element.master, left);
 }
 
-void adamw(AdamRow row, const float* gradient, float gradient_scale, std::int64_t count, AdamConstants constants,
-           AdamRates rates) {
+void adamw(AdamRow row, float* gradient, bool clears_gradient, float gradient_scale, std::int64_t count,
+           AdamConstants constants, AdamRates rates) {
   const FlushDenormals flush;
   for (std::int64_t at = 0; at < count; at += kLanes) {
     const std::int64_t left = count - at;
     AdamElements element = adam_load(row, at, left);
     adam_update(element, load(gradient + at, left) * gradient_scale, constants, rates);
     adam_store(row, element, at, left);
+    if (clears_gradient) store(gradient + at, Floats{}, left);
   }
 }
 

@@ -50,11 +50,21 @@ void copy_rows(const float* from, std::int64_t stride, const float* bias, float 
 
 // to [width, padded_length] = transpose of from [length, width] + bias, padded by zeros.
 void copy_transposed(const float* from, std::int64_t stride, const float* bias, const HeadTask& task, float* to) {
-  for (std::int64_t column = 0; column < task.width; ++column) {
-    float* line = to + column * task.padded_length;
-    const float shift = bias != nullptr ? bias[column] : 0.0f;
-    for (std::int64_t row = 0; row < task.length; ++row) line[row] = from[row * stride + column] + shift;
-    for (std::int64_t row = task.length; row < task.padded_length; ++row) line[row] = 0.0f;
+  for (std::int64_t column = 0; column < task.width; column += kLanes) {
+    const std::int64_t left = task.width - column;
+    const Floats shift = bias != nullptr ? load(bias + column, left) : Floats{};
+    for (std::int64_t row = 0; row < task.padded_length; row += kLanes) {
+      Floats square[kLanes];
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        square[i] = row + i < task.length ? load(from + (row + i) * stride + column, left) + shift : Floats{};
+      }
+      transpose(square);
+#pragma GCC unroll 16
+      for (int i = 0; i < kLanes; ++i) {
+        if (i < left) store(to + (column + i) * task.padded_length + row, square[i]);
+      }
+    }
   }
 }
 
@@ -124,10 +134,12 @@ void forward_block(const AttentionForward& work, const HeadTask& task, std::int6
                   rows, task.padded_length);
   for (std::int64_t row = 0; row < rows; ++row) {
     float most = 0;
-    const float total = exponentials(scores + row * task.padded_length, task, most);
-    factors[row] = 1.0f / total;
-    if (shared.log_sums != nullptr)
-      shared.log_sums[(first + row) * shared.heads + task.head] = most + __builtin_logf(total);
+    factors[row] = 1.0f / exponentials(scores + row * task.padded_length, task, most);
+    if (shared.softmax != nullptr) {
+      float* saved = shared.softmax + 2 * ((first + row) * shared.heads + task.head);
+      saved[0] = most;
+      saved[1] = factors[row];
+    }
   }
   if (shared.dropout.threshold > 0) {
     visit_dropout(shared, task, block, rows, [&](std::int64_t row, std::int64_t j, Floats factor) {
@@ -189,10 +201,10 @@ void score_gradients(const Attention& work, const HeadTask& task, std::int64_t b
                      float* differences, float* kept) {
   const std::int64_t length = task.padded_length;
   for (std::int64_t row = 0; row < rows; ++row) {
-    const float log_sum = work.log_sums[(task.first_query + block + row) * work.heads + task.head];
+    const float* saved = work.softmax + 2 * ((task.first_query + block + row) * work.heads + task.head);
     for (std::int64_t j = 0; j < length; j += kLanes) {
       float* score = scores + row * length + j;
-      store(score, only_keys(exponential(load(score) - log_sum), task.length - j, 0.0f));
+      store(score, only_keys(exponential(load(score) - saved[0]) * saved[1], task.length - j, 0.0f));
     }
   }
   if (kept != scores) {

@@ -94,7 +94,8 @@ struct Attention {
   std::int64_t heads = 0, head_width = 0;
   float scale = 1;
   DropoutWords dropout;
-  float* log_sums = nullptr;  // [Q, heads], written forward (null: not saved), read backward
+  float* softmax =
+      nullptr;  // [Q, heads, 2] largest score and 1 / sum: written forward (null: not saved), read backward
 };
 struct AttentionForward {
   Attention attention;
@@ -109,8 +110,8 @@ struct AttentionBackward {
 };
 
 struct Functions {
-  void (*adamw)(AdamRow row, const float* gradient, float gradient_scale, std::int64_t count, AdamConstants constants,
-                AdamRates rates);
+  void (*adamw)(AdamRow row, float* gradient, bool clears_gradient, float gradient_scale, std::int64_t count,
+                AdamConstants constants, AdamRates rates);
   void (*adamw_replay)(AdamRow row, std::int64_t count, AdamConstants constants, const AdamRates* rates,
                        std::int64_t steps);
   void (*norm_forward)(const NormForward& work, std::int64_t begin, std::int64_t end);

@@ -7,6 +7,7 @@
 #include <immintrin.h>
 
 #include <cstdint>
+#include <utility>
 
 namespace dsd::cpu {
 namespace {
@@ -106,13 +107,41 @@ inline float largest(Floats a) {
 }
 #endif
 
-// Relative error below 3e-7; 0 below -87.
-inline Floats exponential(Floats x) {
-  const Floats bounded = minimum(maximum(x, splat(-87.0f)), splat(88.0f));
+#if defined(__AVX512F__)
+// One step of Newton's on 14 good bits: a division takes sixteen cycles. Finite, positive a below 2^126.
+inline Floats reciprocal(Floats a) {
+  const Floats guess = _mm512_rcp14_ps(a);
+  return fma(guess, fma(-a, guess, splat(1.0f)), guess);
+}
+#else
+inline Floats reciprocal(Floats a) { return 1.0f / a; }
+#endif
+
+// Swaps the off-diagonal blocks of width kStep between two rows of a square.
+template <int kStep, int... kLane>
+inline void exchange(Floats& upper, Floats& lower, std::integer_sequence<int, kLane...>) {
+  const Floats first =
+      __builtin_shuffle(upper, lower, Ints{((kLane & kStep) == 0 ? kLane : kLanes + kLane - kStep)...});
+  lower = __builtin_shuffle(upper, lower, Ints{((kLane & kStep) == 0 ? kLane + kStep : kLanes + kLane)...});
+  upper = first;
+}
+
+template <int kStep = kLanes / 2>
+inline void transpose(Floats (&square)[kLanes]) {
+#pragma GCC unroll 16
+  for (int row = 0; row < kLanes; ++row) {
+    if ((row & kStep) == 0)
+      exchange<kStep>(square[row], square[row + kStep], std::make_integer_sequence<int, kLanes>());
+  }
+  if constexpr (kStep > 1) transpose<kStep / 2>(square);
+}
+
+// Of -87 ... 88, with a relative error below 3e-7.
+inline Floats exponential_within(Floats x) {
   // Adding 1.5 * 2^23 leaves the nearest integer in the low bits of the sum.
-  const Floats shifted = fma(bounded, splat(1.44269504089f), splat(12582912.0f));
+  const Floats shifted = fma(x, splat(1.44269504089f), splat(12582912.0f));
   const Floats count = shifted - 12582912.0f;
-  const Floats rest = fma(count, splat(2.12194440e-4f), fma(count, splat(-0.693359375f), bounded));
+  const Floats rest = fma(count, splat(2.12194440e-4f), fma(count, splat(-0.693359375f), x));
   Floats series = splat(1.9875691500e-4f);
   series = fma(series, rest, splat(1.3981999507e-3f));
   series = fma(series, rest, splat(8.3334519073e-3f));
@@ -121,7 +150,11 @@ inline Floats exponential(Floats x) {
   series = fma(series, rest, splat(5.0000001201e-1f));
   series = fma(series, rest * rest, rest + 1.0f);
   const Ints power = (reinterpret_cast<Ints>(shifted) << 23) + 0x3F800000;
-  const Floats value = series * reinterpret_cast<Floats>(power);
+  return series * reinterpret_cast<Floats>(power);
+}
+// 0 below -87.
+inline Floats exponential(Floats x) {
+  const Floats value = exponential_within(minimum(maximum(x, splat(-87.0f)), splat(88.0f)));
   return x < splat(-87.0f) ? Floats{} : value;
 }
 

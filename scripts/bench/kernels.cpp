@@ -178,12 +178,12 @@ void parts(const Input& input, at::ScalarType type, double probability) {
                       {},
                       kHeads,
                       dropout};
-  Tensor log_sums;
-  report("  attention forward", milliseconds([&] { attention(work, &log_sums, type); }));
+  Tensor softmax;
+  report("  attention forward", milliseconds([&] { attention(work, &softmax, type); }));
   const Tensor d = at::randn({rows, kHidden}), d_qkv = at::empty({rows, 3 * kHidden}, type);
   const AttentionGradients to{d_qkv.narrow(1, 0, kHidden), d_qkv.narrow(1, kHidden, kHidden),
                               d_qkv.narrow(1, 2 * kHidden, kHidden), at::zeros({3 * kHidden})};
-  report("  attention backward", milliseconds([&] { attention_backward(d, work, log_sums, to); }));
+  report("  attention backward", milliseconds([&] { attention_backward(d, work, softmax, to); }));
   const Tensor x = at::randn({rows, kHidden}), branch = at::randn({rows, kHidden});
   const Tensor zeros = at::zeros({kHidden}), more = at::zeros({kHidden});
   ResidualNorm norm{x,     {},     branch, more, gain, zeros, input.rows.places, input.rows.positions, NormKind::layer,
@@ -243,8 +243,7 @@ int main(int argc, char** argv) {
   report("AdamW of all but the words, and zeroing", milliseconds([&] {
            for (std::size_t i = 0; i < weights.size(); ++i) {
              adamw_dense(weights[i]->master, means[i], squares[i], weights[i]->master.grad(), 1, weights[i]->shadow, {},
-                         {0.999f, 1e-4f, 1.0f});
-             weights[i]->master.mutable_grad().zero_();
+                         {0.999f, 1e-4f, 1.0f}, true);
            }
          }));
   return 0;

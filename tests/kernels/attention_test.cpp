@@ -76,8 +76,8 @@ void check(const Case& of, const cpu::Functions& functions) {
                        of.heads,
                        dropout};
   if (packed.query_rows.defined()) input.queries = input.queries.index_select(0, packed.query_rows);
-  at::Tensor log_sums;
-  const at::Tensor out = attention(input, &log_sums, at::kFloat, functions);
+  at::Tensor softmax;
+  const at::Tensor out = attention(input, &softmax, at::kFloat, functions);
   CHECK(sample::relative(out, expected) < 3e-6);
   CHECK(at::equal(attention(input, nullptr, at::kBFloat16, functions), out.to(at::kBFloat16)));
 
@@ -87,7 +87,7 @@ void check(const Case& of, const cpu::Functions& functions) {
   AttentionGradients to{d_qkv.narrow(1, 0, hidden), d_qkv.narrow(1, hidden, hidden),
                         d_qkv.narrow(1, 2 * hidden, hidden), d_bias};
   if (packed.query_rows.defined()) to.queries = at::empty_like(input.queries);
-  attention_backward(gradient, input, log_sums, to, functions);
+  attention_backward(gradient, input, softmax, to, functions);
   const at::Tensor d_exact = exact.grad();
   CHECK(sample::relative(to.queries, d_exact.narrow(1, 0, hidden).index_select(0, rows)) < 1e-5);
   CHECK(sample::relative(to.keys, d_exact.narrow(1, hidden, hidden)) < 1e-5);

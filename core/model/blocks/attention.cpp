@@ -25,8 +25,8 @@ struct AttentionState {
   Tensor asking;     // [Q, H] of it, pruned only
   Tensor projected;  // qkv or kv
   AttentionInput input;
-  Tensor log_sums;  // [Q, heads]
-  Tensor context;   // [Q, H]
+  Tensor softmax;
+  Tensor context;  // [Q, H]
   ResidualNorm norm;
   NormSaved saved;
 };
@@ -58,7 +58,7 @@ class AttentionNode : public FusedNode {
   Tensor joint_backward(const Tensor& d_context) {
     const std::int64_t width = state_.x.size(1);
     const Tensor d_qkv = at::empty(state_.projected.sizes(), state_.x.options());
-    attention_backward(d_context, state_.input, state_.log_sums,
+    attention_backward(d_context, state_.input, state_.softmax,
                        {d_qkv.narrow(1, 0, width), d_qkv.narrow(1, width, width), d_qkv.narrow(1, 2 * width, width),
                         gradient_or_none(weights_.qkv_bias)});
     return d_qkv;
@@ -70,7 +70,7 @@ class AttentionNode : public FusedNode {
     const Tensor d_qkv = at::empty(state_.projected.sizes(), at::kFloat);
     const Tensor all_queries = d_qkv.narrow(1, 0, width);
     const Tensor d_queries = some ? at::empty_like(state_.input.queries) : all_queries;
-    attention_backward(d_context, state_.input, state_.log_sums,
+    attention_backward(d_context, state_.input, state_.softmax,
                        {d_queries, d_qkv.narrow(1, width, width), d_qkv.narrow(1, 2 * width, width), Tensor()});
     if (some) all_queries.zero_().index_copy_(0, state_.input.query_rows.to(at::kLong), d_queries);
     if (from_outside.defined()) d_qkv.add_(from_outside);
@@ -83,7 +83,7 @@ class AttentionNode : public FusedNode {
     const Tensor d_queries = at::empty(state_.input.queries.sizes(), state_.x.options());
     const Tensor d_kv = at::empty(state_.projected.sizes(), state_.x.options());
     attention_backward(
-        d_context, state_.input, state_.log_sums,
+        d_context, state_.input, state_.softmax,
         {d_queries, d_kv.narrow(1, 0, width), d_kv.narrow(1, width, width), gradient_or_none(weights_.qkv_bias)});
     if (weights_.qkv.master.requires_grad()) {
       const Tensor d_weight = dense_gradient(weights_.qkv);
@@ -182,7 +182,7 @@ AttentionOutput attention_block(const Tensor& x, const PackedRows& rows, const T
   state.input.heads = heads;
   state.input.dropout = make_dropout(dropout.attention, dropout.key);
   project(weights, query_rows, state);
-  state.context = attention(state.input, saves ? &state.log_sums : nullptr, type);
+  state.context = attention(state.input, saves ? &state.softmax : nullptr, type);
   state.norm = norm_of(input, rows, query_rows, weights, epsilon, make_dropout(dropout.hidden, dropout.key));
   gemm(state.context, matrix_of(weights.out).t(), state.norm.branch, false);
   const Tensor hidden = residual_norm(state.norm, saves ? &state.saved : nullptr);
