@@ -11,6 +11,7 @@
 
 #include "cli/commands.h"
 #include "core/base/error.h"
+#include "core/config/overrides.h"
 
 // MKL takes a slow path on processors that it does not know as Intel's; this hook, which it exports for the purpose,
 // opts in to the fast one. It changes nothing on Intel's own.
@@ -48,7 +49,7 @@ struct Command {
 void add_override(CLI::App* app, Overrides* overrides, const std::string& flag, const std::string& key,
                   const std::string& help) {
   app->add_option_function<std::string>(
-         flag, [overrides, key](const std::string& value) { overrides->push_back(key + "=" + value); },
+         flag, [overrides, key](const std::string& value) { overrides->push_back(text_override(key, value)); },
          help + " (short for --set " + key + "=...)")
       ->trigger_on_parse();
 }
@@ -77,7 +78,10 @@ Command train_command(CLI::App& root, TrainOptions& options) {
   add_override(app, &options.overrides, "--data", "data.root", "Folder of the data");
   add_override(app, &options.overrides, "--teacher", "teacher.path", "Teacher");
   add_override(app, &options.overrides, "--student", "student.path", "Checkpoint to start from");
-  add_override(app, &options.overrides, "--epochs", "train.epochs", "Passes over the training examples");
+  app->add_option_function<std::string>(
+         "--epochs", [&options](const std::string& value) { options.overrides.push_back("train.epochs=" + value); },
+         "Passes over the training examples (short for --set train.epochs=...)")
+      ->trigger_on_parse();
   app->add_option("--run", options.run, "Folder of the run; default runs/<recipe>-<task>-<n>");
   app->add_flag("--resume", options.resume, "Go on from the newest checkpoint of the run");
   app->add_flag("--allow-drift", options.allow_drift, "Resume with another number of threads; bits will differ");

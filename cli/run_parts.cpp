@@ -2,7 +2,6 @@
 
 #include <numeric>
 
-#include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/eval/labels.h"
 #include "core/formats/locate.h"
@@ -121,7 +120,6 @@ fs::path student_base(const Recipe& recipe) {
 RunModels load_models(const Recipe& recipe, const RunData& data) {
   RunModels models;
   const bool on_gpu = recipe.train.device == DeviceKind::cuda;
-  if (on_gpu) require_cuda();
   const bool bf16 = recipe.train.dtype == TrainDtype::bf16;
   if (recipe.teacher.path) {
     models.teacher_folder = locate_model(*recipe.teacher.path);

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/threads.h"
 #include "cli/training_run.h"
+#include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/eval/evaluator.h"
@@ -193,6 +194,7 @@ int run_train(const TrainOptions& options) {
   const StopSignal stop;
   const fs::path file = find_recipe(options.recipe);
   const Recipe recipe = resolved(load_recipe(file, options.overrides));
+  if (recipe.train.device == DeviceKind::cuda) require_cuda();
   const int threads = use_threads(options.threads);
 
   const fs::path tokenizer_folder = student_base(recipe);

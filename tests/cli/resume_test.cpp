@@ -1,0 +1,141 @@
+// Stopped at any moment, a run that is resumed ends in the bits of the run that was never stopped.
+#include <signal.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <random>
+#include <thread>
+
+#include "tests/check.h"
+#include "tests/cli/program.h"
+
+using namespace dsd::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A distillation into its second epoch, with dropout, a remembered teacher, and many checkpoints.
+struct Distillation {
+  const Workshop& shop;
+  std::string student = (shop / "model").string();
+
+  void make_teacher() const {
+    const auto teacher = dsdistill(shop.train("teacher", {"--student", student, "--epochs", "6"}));
+    INFO(teacher.error);
+    REQUIRE(teacher.code == 0);
+  }
+  std::vector<std::string> arguments(const std::string& run, bool resume, int steps) const {
+    std::vector<std::string> more{"--teacher", (shop / "teacher").string(),
+                                  "--epochs",  "1000",
+                                  "--set",     "student.layers=1",
+                                  "--set",     "train.save_every=5",
+                                  "--set",     "eval.every=40",
+                                  "--set",     "train.max_steps=" + std::to_string(steps)};
+    if (resume) more.push_back("--resume");
+    return shop.train(run, more);
+  }
+};
+
+std::string last_weights(const fs::path& run) {
+  fs::path newest;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints")) newest = std::max(newest, entry.path());
+  return bytes_of(newest / "weights.safetensors") + bytes_of(newest / "optimiser.safetensors");
+}
+
+bool has_checkpoint(const fs::path& run) {
+  std::error_code none;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", none))
+    if (entry.path().filename().string().starts_with("step-")) return true;
+  return false;
+}
+
+void sleep_for(double seconds) { std::this_thread::sleep_for(std::chrono::duration<double>(seconds)); }
+
+double seconds_of(const auto& work) {
+  const auto begin = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+}
+
+}  // namespace
+
+TEST_CASE("killed at random moments and resumed, a run ends in the same bits") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  constexpr int kSteps = 400;
+  const double whole_seconds = seconds_of([&] { REQUIRE(dsdistill(job.arguments("whole", false, kSteps)).code == 0); });
+  const std::string expected = last_weights(shop / "whole");
+
+  const char* wanted = std::getenv("DSD_KILLS");  // 20 take two minutes: scripts/test.sh asks for a few
+  const int kills = wanted ? std::atoi(wanted) : 4;
+  std::mt19937 random(7);
+  int amid = 0;
+  for (int i = 0; i < kills; ++i) {
+    const fs::path run = shop / fmt::format("run{}", i);
+    pid_t process = start(job.arguments(run.filename(), false, kSteps), shop / "log");
+    // Three of four fall between the first checkpoint and the last step, the others anywhere.
+    if (i % 4 != 3)
+      while (!has_checkpoint(run) && ::kill(process, 0) == 0) sleep_for(0.001);
+    sleep_for(std::uniform_real_distribution(0.0, i % 4 == 3 ? whole_seconds : 0.5 * whole_seconds)(random));
+    ::kill(process, SIGKILL);
+    if (wait_for(process) == 128 + SIGKILL && has_checkpoint(run)) ++amid;
+    const auto resumed = dsdistill(job.arguments(run.filename(), true, kSteps));
+    INFO("kill ", i, ": ", resumed.error);
+    REQUIRE(resumed.code == 0);
+    CHECK(last_weights(run) == expected);
+    CHECK(bytes_of(run / "student/model.safetensors") == bytes_of(shop / "whole" / "student/model.safetensors"));
+    fs::remove_all(run);
+  }
+  MESSAGE(amid, " of ", kills, " kills fell between the first checkpoint and the last step");
+  CHECK(amid * 4 >= kills * 2);
+}
+
+TEST_CASE("SIGTERM ends a run after its step, saved, with code 143, and it goes on from there") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  constexpr int kSteps = 20000;
+  const fs::path run = shop / "run";
+  const pid_t process = start(job.arguments("run", false, kSteps), shop / "log");
+  while (!has_checkpoint(run) && ::kill(process, 0) == 0) sleep_for(0.001);
+  ::kill(process, SIGTERM);
+  CHECK(wait_for(process) == 143);
+  const std::string log = bytes_of(shop / "log");
+  CHECK(log.find("--resume") != std::string::npos);
+  // The same recipe must be named: another number of steps is another recipe.
+  const auto changed = dsdistill(job.arguments("run", true, 10));
+  CHECK(changed.code == 2);
+  CHECK(changed.error.find("max_steps: 10") != std::string::npos);
+}
+
+TEST_CASE("a folder that exists is refused without --resume; --resume without a checkpoint starts anew and says so") {
+  const Workshop shop;
+  const std::vector<std::string> flags{"--student", (shop / "model").string(), "--set", "train.max_steps=3"};
+  REQUIRE(dsdistill(shop.train("run", flags)).code == 0);
+  const auto again = dsdistill(shop.train("run", flags));
+  CHECK(again.code == 2);
+  CHECK(again.error.find("is there already") != std::string::npos);
+  fs::remove_all(shop / "run" / "checkpoints");
+  auto resuming = flags;
+  resuming.push_back("--resume");
+  const auto anew = dsdistill(shop.train("run", resuming));
+  CHECK(anew.code == 0);
+  CHECK(anew.error.find("starting anew") != std::string::npos);
+}
+
+TEST_CASE("another number of threads is refused without --allow-drift") {
+  const Workshop shop;
+  const std::vector<std::string> flags{"--student", (shop / "model").string(), "--set", "train.max_steps=4",
+                                       "--set",     "train.save_every=2"};
+  REQUIRE(dsdistill(shop.train("run", flags)).code == 0);
+  auto resuming = flags;
+  resuming.insert(resuming.end(), {"--resume", "--threads", "2"});
+  auto arguments = shop.train("run", resuming);
+  std::erase(arguments, "1");  // shop's own --threads 1
+  arguments.erase(std::ranges::find(arguments, "--threads"));
+  const auto refused = dsdistill(arguments);
+  CHECK(refused.code == 2);
+  CHECK(refused.error.find("--allow-drift") != std::string::npos);
+}

@@ -1,0 +1,150 @@
+// The program from recipe to shipped student, and the faults that it must name.
+#include <nlohmann/json.hpp>
+
+#include "core/formats/safetensors.h"
+#include "tests/check.h"
+#include "tests/cli/program.h"
+
+using namespace dsd::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Fault {
+  int code;
+  std::string text;
+};
+
+void check_fault(const std::vector<std::string>& arguments, const Fault& fault) {
+  const auto finished = dsdistill(arguments);
+  INFO(finished.error);
+  CHECK(finished.code == fault.code);
+  CHECK(finished.error.find(fault.text) != std::string::npos);
+}
+
+}  // namespace
+
+TEST_CASE("teacher, student, baseline, score, export, predict") {
+  const Workshop shop;
+  const std::string model = (shop / "model").string(), teacher = (shop / "teacher").string(),
+                    student = (shop / "student").string();
+  const auto first = dsdistill(shop.train("teacher", {"--student", model, "--epochs", "12"}));
+  INFO(first.error);
+  REQUIRE(first.code == 0);
+  const auto second = dsdistill(shop.train("student", {"--teacher", teacher, "--set", "student.layers=1", "--epochs",
+                                                       "4", "--baseline", "--json", (shop / "result.json").string()}));
+  INFO(second.error);
+  REQUIRE(second.code == 0);
+  const auto result = nlohmann::json::parse(bytes_of(shop / "result.json"));
+  CHECK(result["best_score"] > 0.9);  // the task is separable; the majority class has two thirds
+  CHECK(result["baseline_score"].is_number());
+
+  const auto scores = shop / "scores.json", predictions = shop / "predictions.tsv";
+  const auto scored = dsdistill({"eval", student, "--task", "classification", "--data", (shop / "").string(), "--set",
+                                 "data.train=train.tsv", "--set", "data.dev=dev.tsv", "--json", scores, "--predictions",
+                                 predictions, "--no-speed"});
+  INFO(scored.error);
+  REQUIRE(scored.code == 0);
+  const auto table = nlohmann::json::parse(bytes_of(scores));
+  CHECK(table["models"][0]["tasks"][0]["metrics"]["accuracy"] == result["best_score"]);
+  CHECK(bytes_of(predictions).starts_with("index\tprediction\n0\t"));
+
+  for (const char* scheme : {"fp32", "bf16", "fp16"}) {
+    const auto out = shop / scheme;
+    const auto exported = dsdistill({"export", student, out, "--scheme", scheme});
+    INFO(exported.error);
+    CHECK(exported.code == 0);
+    const auto label = dsdistill({"predict", out, "good1 good2 good3"});
+    CHECK(label.out.starts_with("good\t"));
+  }
+  check_fault({"export", student, shop / "fp32", "--scheme", "fp32"}, {1, "is there already"});
+}
+
+TEST_CASE("gradients do not depend on the cut into micro-batches") {
+  const Workshop shop;
+  const auto losses = [&](const std::string& run, const std::string& tokens) {
+    REQUIRE(dsdistill(shop.train(run, {"--student", (shop / "model").string(), "--set", "train.max_steps=5", "--set",
+                                       "train.tokens=" + tokens}))
+                .code == 0);
+    std::vector<double> numbers;
+    std::istringstream lines(bytes_of(shop / run / "log.jsonl"));
+    for (std::string line; std::getline(lines, line);)
+      if (const auto json = nlohmann::json::parse(line); json.contains("gradient_norm"))
+        numbers.insert(numbers.end(), {json["loss"].get<double>(), json["gradient_norm"].get<double>()});
+    return numbers;
+  };
+  const auto whole = losses("whole", "100000"), cut = losses("cut", "16");
+  REQUIRE(whole.size() == 10);
+  REQUIRE(cut.size() == 10);
+  for (std::size_t i = 0; i < whole.size(); ++i) CHECK(cut[i] == doctest::Approx(whole[i]).epsilon(1e-4));
+}
+
+TEST_CASE("a dry run prints the plan and writes nothing") {
+  const Workshop shop;
+  const auto plan = dsdistill(shop.train("run", {"--student", (shop / "model").string(), "--dry-run"}));
+  INFO(plan.error);
+  CHECK(plan.code == 0);
+  for (const char* line : {"soft_weight: 0.7", "steps     90 (30 an epoch)", "memory    about", "time      about"})
+    CHECK(plan.out.find(line) != std::string::npos);
+  CHECK_FALSE(fs::exists(shop / "run"));
+}
+
+TEST_CASE("a loss that is not finite changes nothing, and ends the run with code 3 after a few") {
+  const Workshop shop;
+  check_fault(shop.train("run", {"--student", (shop / "model").string(), "--set", "train.learning_rate=1e30", "--set",
+                                 "train.clip_norm=null", "--set", "schedules.learning_rate={kind: constant}"}),
+              {3, "not finite for 5 steps in a row"});
+}
+
+TEST_CASE("faults of data and models are told before step 1") {
+  const Workshop shop;
+  const std::string model = (shop / "model").string();
+  const auto with_data = [&](const std::string& text, const std::string& fault) {
+    shop.write("train.tsv", text);
+    check_fault(shop.train("run", {"--student", model}), {1, fault});
+    CHECK_FALSE(fs::exists(shop / "run"));
+  };
+  with_data("", "empty");
+  with_data("text\tlabel\ngood1\n", "train.tsv:2");
+  with_data("text\tlabel\ngood1 \xff\tgood\nbad1\tbad\n", "UTF-8");
+  with_data("other\tlabel\ngood1\tgood\n", "text");
+  check_fault(shop.train("run", {"--student", (shop / "none").string()}), {1, "none"});
+  check_fault(shop.train("run", {"--student", model, "--set", "train.device=cuda"}), {1, "cuda"});
+  check_fault(shop.train("run", {"--student", model, "--set", "train.bach=8"}), {2, "did you mean 'batch'?"});
+}
+
+TEST_CASE("a truncated checkpoint is named") {
+  const Workshop shop;
+  const auto weights = shop / "model/model.safetensors";
+  shop.write("model/model.safetensors", bytes_of(weights).substr(0, 1000));
+  check_fault(shop.train("run", {"--student", (shop / "model").string()}), {1, "model.safetensors"});
+}
+
+TEST_CASE("teacher and student whose tokenizers or labels differ are refused") {
+  const Workshop shop;
+  const std::string model = (shop / "model").string();
+  REQUIRE(dsdistill(shop.train("teacher", {"--student", model, "--set", "train.max_steps=2"})).code == 0);
+  fs::copy(shop / "model", shop / "other");
+  std::string vocabulary = bytes_of(shop / "model/vocab.txt");
+  vocabulary.replace(vocabulary.find("bad9"), 4, "good10");
+  shop.write("other/vocab.txt", vocabulary);
+  check_fault(shop.train("run", {"--teacher", (shop / "teacher").string(), "--student", (shop / "other").string()}),
+              {2, "tokenizers"});
+  auto train = bytes_of(shop / "train.tsv"), dev = bytes_of(shop / "dev.tsv");
+  for (auto* text : {&train, &dev})
+    for (auto at = text->find("\tbad\n"); at != std::string::npos; at = text->find("\tbad\n"))
+      text->replace(at, 5, "\tawful\n");
+  shop.write("train.tsv", train);
+  shop.write("dev.tsv", dev);
+  check_fault(shop.train("run", {"--teacher", (shop / "teacher").string()}), {2, "awful"});
+}
+
+TEST_CASE("a loss from the command line has the golden value") {
+  const std::string student = "[1, 1.5, -0.5, 0, 0.25]", teacher = "[2, 1, 0, -1, 0.5]";
+  const auto kl = dsdistill({"loss", "forward_kl", "--student", student, "--teacher", teacher, "--temperature", "2"});
+  CHECK(std::stod(kl.out) == doctest::Approx(0.247923457499).epsilon(1e-11));
+  const auto hard = dsdistill({"loss", "cross_entropy", "--student", student, "--labels", "[0]"});
+  CHECK(std::stod(hard.out) == doctest::Approx(1.311597060474).epsilon(1e-11));
+  check_fault({"loss", "forward_lk", "--student", student, "--teacher", teacher}, {2, "did you mean 'forward_kl'?"});
+  check_fault({"loss", "forward_kl", "--student", "[1, 2", "--teacher", teacher}, {2, "--student"});
+}
