@@ -103,14 +103,18 @@ void add_masked_tokens(const BertConfig& config, BertWeights& weights, WeightTab
   if (!config.tie_word_embeddings)
     builder.add_head("masked_tokens.decoder.weight", weights.decoder, {config.vocab_size, hidden}, WeightUse::head,
                      "decoder.weight");
-  builder.add_head("masked_tokens.decoder.bias", weights.decoder_bias, {config.vocab_size}, WeightUse::bias, "bias");
+  builder.add_head("masked_tokens.decoder.bias", weights.decoder_bias, {config.vocab_size}, WeightUse::bias,
+                   config.tie_word_embeddings ? "bias" : "decoder.bias");
 }
 
 std::vector<std::string> spellings(const std::string& name) {
   std::vector<std::string> names{name};
   if (name.ends_with("LayerNorm.weight")) names.push_back(name.substr(0, name.size() - 6) + "gamma");
   if (name.ends_with("LayerNorm.bias")) names.push_back(name.substr(0, name.size() - 4) + "beta");
+  // One bias under two modules. Where the decoder is not tied, the two may differ, and the decoder's own is the one
+  // that counts.
   if (name == "cls.predictions.bias") names.push_back("cls.predictions.decoder.bias");
+  if (name == "cls.predictions.decoder.bias") names.push_back("cls.predictions.bias");
   return names;
 }
 
