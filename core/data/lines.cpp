@@ -59,7 +59,7 @@ bool LineReader::fill() {
     begin_ = 0;
   }
   if (end_ == buffer_.size()) {
-    if (end_ > kLongestLine)
+    if (end_ >= kLongestLine)
       fail("{}:{}: a line longer than {} MiB; is this a text file?", name_, number_ + 1, kLongestLine >> 20);
     buffer_.resize(buffer_.size() * 2);
   }
