@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/locate.h"
 #include "core/text/tokenizer.h"
 #include "core/text/utf8.h"
 
@@ -16,6 +17,15 @@ void append_ids(std::string& out, const std::vector<std::int32_t>& ids) {
   out += '\n';
 }
 
+// A file, or a folder that holds a vocabulary, needs no model; a run's folder and org/name are looked up.
+std::filesystem::path tokenizer_path(const std::string& model) {
+  const std::filesystem::path path(model);
+  if (std::filesystem::is_regular_file(path)) return path;
+  for (const char* name : {"tokenizer.json", "vocab.txt"})
+    if (std::filesystem::exists(path / name)) return path;
+  return locate_model(model);
+}
+
 void flush(std::string& out) {
   if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size() || std::fflush(stdout) != 0)
     fail("standard output: cannot be written to");
@@ -26,7 +36,7 @@ void flush(std::string& out) {
 
 int run_tokenize(const TokenizeOptions& options) {
   constexpr std::size_t kBufferBytes = std::size_t{1} << 16;
-  const Tokenizer tokenizer = Tokenizer::load(options.model);
+  const Tokenizer tokenizer = Tokenizer::load(tokenizer_path(options.model));
   const MappedFile file(options.file);
   const std::string_view text = file.text();
   std::string out;

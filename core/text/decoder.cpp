@@ -32,11 +32,9 @@ std::string decode(const JoinDecoder&, const std::vector<std::string>& tokens) {
 std::string decode(const WordPieceDecoder& decoder, const std::vector<std::string>& tokens) {
   std::string text;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
-    std::string token = tokens[i];
-    if (i > 0) {
-      if (token.starts_with(decoder.prefix)) token.erase(0, decoder.prefix.size());
-      else token.insert(0, " ");
-    }
+    const bool continues = i > 0 && tokens[i].starts_with(decoder.prefix);
+    std::string token = i > 0 && !continues ? " " : "";
+    token += std::string_view(tokens[i]).substr(continues ? decoder.prefix.size() : 0);
     if (decoder.cleanup) clean_up(token);
     text += token;
   }

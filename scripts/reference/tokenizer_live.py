@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Compares `BINARY tokenize` with the tokenizers package: every line of every text file of a data folder, every code
-point alone, between two letters and around a combining mark, and random lines, for BERT's tokenizer, its options and
-the other stages that are supported.
+"""Compares `BINARY tokenize` with the tokenizers package, for BERT's tokenizer, its options and the other stages that
+are supported: every line of every text file of a data folder, every code point alone, between two letters and around a
+combining mark, and random lines. The other stages see 200 lines of each file and random lines; with --full (an hour or
+two) they see everything, and code points also go through a vocabulary that has each of them, so that ids hide nothing.
 
-    tokenizer_live.py BINARY [--data DIR] [--model FOLDER]... [--quick] [--seed N]
+    tokenizer_live.py BINARY [--data DIR] [--model FOLDER]... [--full] [--seed N]
 
 Ids must be equal. Ends with code 1 and the first lines that differ, or prints how much was compared.
 """
@@ -20,7 +21,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 
 WANTED_VERSION = "0.23.3"
 SUFFIXES = {".tsv", ".jsonl", ".txt", ".json"}
-CHUNK = 100_000
+MOST_CHARACTERS = 4_000_000  # in one run of the program
 
 
 def bert(vocab, lower=True, accents=None, chinese=True):
@@ -110,10 +111,19 @@ def random_lines(seed, count):
         yield "".join(pick.choice(pieces) for _ in range(pick.randint(0, 24)))
 
 
-def data_lines(root, quick):
+def every_code_point(made):
+    """The same stages over a vocabulary of all code points, at the start of a word and within."""
+    words = ["[UNK]"] + [w for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000 for w in (chr(c), "##" + chr(c))]
+    file = json.loads(made.to_str())
+    file.update(added_tokens=[], post_processor=None)
+    file["model"]["vocab"] = {word: i for i, word in enumerate(words)}
+    return Tokenizer.from_str(json.dumps(file))
+
+
+def data_lines(root, few):
     for path in sorted(p for p in root.rglob("*") if p.suffix in SUFFIXES and p.is_file()):
         for number, line in enumerate(path.read_bytes().split(b"\n")):
-            if not quick or number < 200:
+            if not few or number < 200:
                 yield line.decode("utf-8")
 
 
@@ -122,7 +132,7 @@ def chunks(lines):
     for line in lines:
         held.append(line)
         size += len(line)
-        if len(held) >= CHUNK or size > 4_000_000:
+        if size > MOST_CHARACTERS:
             yield held
             held, size = [], 0
     if held:
@@ -162,8 +172,8 @@ def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("binary")
     options.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
-    options.add_argument("--model", type=pathlib.Path, action="append", default=[], help="folder with a tokenizer.json")
-    options.add_argument("--quick", action="store_true", help="200 lines of each file; code points for BERT alone")
+    options.add_argument("--model", type=pathlib.Path, action="append", help="folder with a tokenizer.json")
+    options.add_argument("--full", action="store_true")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     given = options.parse_args()
     if tokenizers.__version__ != WANTED_VERSION:
@@ -185,15 +195,22 @@ def main():
         for label, made in stages(vocab).items():
             made.save(str(folder / f"{label}.json"))
             cases.append((label, folder / f"{label}.json", made))
-        for path in given.model:
+        installed = root / ".deps" / "models" / "minilm-l6"
+        for path in given.model or [p for p in [installed] if (p / "tokenizer.json").exists()]:
             cases.append((str(path), path, Tokenizer.from_file(str(path / "tokenizer.json"))))
         for number, (label, model, made) in enumerate(cases):
-            lines = [random_lines(given.seed + number, 2_000 if given.quick else 50_000)]
-            if number == 0 or not given.quick:
-                lines.append(code_point_lines())
-            lines.append(data_lines(given.data, given.quick or 5 <= number < len(cases) - len(given.model)))
-            for kind, source in zip(("random", "code points", "data") if len(lines) == 3 else ("random", "data"), lines):
+            whole = number == 0 or given.full
+            lines = {"random": random_lines(given.seed + number, 50_000 if given.full else 5_000),
+                     "data": data_lines(given.data, not whole)}
+            if whole:
+                lines["code points"] = code_point_lines()
+            for kind, source in lines.items():
                 differing += compare(given.binary, f"{label} ({kind})", model, made, source, folder)
+            if given.full:
+                large = every_code_point(made)
+                large.save(str(folder / "large.json"))
+                differing += compare(given.binary, f"{label} (code points, each in the vocabulary)",
+                                     folder / "large.json", large, code_point_lines(), folder)
     sys.exit(bool(differing))
 
 
