@@ -43,6 +43,8 @@ flags+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=m
 [[ -z ${DSD_DEPS:-} ]] || flags+=(-DDSD_DEPS="$DSD_DEPS")
 # What a hash of the source cannot see: the precompiled header's own time stamp and its macros.
 export CCACHE_SLOPPINESS=pch_defines,time_macros
+# A checkout in another folder finds what this one compiled.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 
 folder=build/$kind
 # CMake runs again by itself when a list file changes; here only when there is nothing yet or other flags are asked for.

@@ -80,6 +80,8 @@ def faults_of(words):
 def main():
     files = [pathlib.Path(name) for name in sys.argv[1:]] or [ROOT / "README.md"]
     faults, seen, ran = [], 0, 0
+    if not BINARY.exists():
+        sys.exit("check_readme: error: no bin/dsdistill; scripts/build.sh release makes it")
     for file in files:
         if not file.exists():
             sys.exit(f"check_readme: error: {file} does not exist")
