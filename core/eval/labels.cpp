@@ -37,11 +37,11 @@ std::vector<std::int32_t> columns_of(const Task& task, const std::vector<std::st
     if (same) columns[static_cast<std::size_t>(*found)] = static_cast<std::int32_t>(i);
   }
   if (same) return columns;
-  fail_as(ExitCode::bad_input, "{}: its labels ({}: {}) are not those of task '{}' ({}: {}); {}", request.model,
-          names.size(), in_brief(names), task.name, task.label_names.size(), in_brief(task.label_names),
-          request.stated.empty()
-              ? fmt::format("if only their names differ, say: {}", line_to_paste(request, task.label_names))
-              : fmt::format("expected each once: {}", line_to_paste(request, task.label_names)));
+  const bool stated = !request.stated.empty();
+  fail_as(ExitCode::bad_input, "{}: {} labels ({}: {}) are not those of task '{}' ({}: {}); {}: {}", request.model,
+          stated ? "the given" : "its", names.size(), in_brief(names), task.name, task.label_names.size(),
+          in_brief(task.label_names), stated ? "expected each once" : "if only their names differ, say",
+          line_to_paste(request, task.label_names));
 }
 
 struct Order {
