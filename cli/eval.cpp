@@ -8,7 +8,6 @@
 #include "cli/commands.h"
 #include "cli/eval_report.h"
 #include "cli/threads.h"
-#include "cli/threads.h"
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/base/files.h"

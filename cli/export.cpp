@@ -4,6 +4,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
+#include "core/base/program.h"
 #include "core/data/dataset.h"
 #include "core/data/plan.h"
 #include "core/export/check.h"
@@ -90,7 +91,7 @@ int run_export(const ExportOptions& options) {
       "{:.2e}, "
       "agreement {:.2f} %",
       drift.rows, drift.largest_difference, drift.kl, 100 * drift.agreement);
-  console.line("next      dsdistill predict {} 'a line of text'", shell_quoted(options.out));
+  console.line("next      {} predict {} 'a line of text'", program_name(), shell_quoted(options.out));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "cli/table_sniff.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/program.h"
 #include "core/config/writer.h"
 #include "core/recipe/load.h"
 
@@ -102,11 +103,11 @@ TwoCommands commands_for(const InitOptions& options, const Files& files) {
   TwoCommands commands;
   commands.teacher_run = fmt::format("runs/{}-teacher", stem);
   commands.teacher = fmt::format(
-      "dsdistill train {} --student {} --set teacher.path=null --set student.layers=null{} --set "
+      "{} train {} --student {} --set teacher.path=null --set student.layers=null{} --set "
       "train.learning_rate=5e-5 --run {}",
-      shell_word(options.out), shell_word(start), files.unlabelled.empty() ? "" : " --set 'data.unlabelled=[]'",
-      shell_word(commands.teacher_run));
-  commands.student = fmt::format("dsdistill train {} --run {}", shell_word(options.out),
+      program_name(), shell_word(options.out), shell_word(start),
+      files.unlabelled.empty() ? "" : " --set 'data.unlabelled=[]'", shell_word(commands.teacher_run));
+  commands.student = fmt::format("{} train {} --run {}", program_name(), shell_word(options.out),
                                  shell_word(fmt::format("runs/{}-student", stem)));
   return commands;
 }

@@ -6,7 +6,6 @@
 
 #include "cli/commands.h"
 #include "cli/threads.h"
-#include "cli/threads.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/data/dataset.h"

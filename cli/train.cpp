@@ -11,6 +11,7 @@
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/program.h"
 #include "core/eval/evaluator.h"
 #include "core/formats/locate.h"
 #include "core/recipe/load.h"
@@ -159,15 +160,25 @@ void print_summary(const Summary& summary, Console& console) {
   console.line("done      the student is in {}; {}", student, scores);
   if (result.skipped_steps > 0)
     console.line("          {} steps were not finite and changed nothing", result.skipped_steps);
-  const std::string own = task_flags(recipe);
-  console.line("next      dsdistill eval {}{} --task {} --data {}{}", teacher ? *recipe.teacher.path + " " : "",
-               run.string(), recipe.task, recipe.data.root, own);
-  console.line("          dsdistill export {} {} --scheme bf16", run.string(), (run / "exported").string());
+  const std::string program = program_name(), quoted_run = shell_quoted(run.string());
+  console.line("next      {} eval {}{} --task {} --data {}{}", program,
+               teacher ? shell_quoted(*recipe.teacher.path) + " " : "", quoted_run, recipe.task,
+               shell_quoted(recipe.data.root), task_flags(recipe));
+  console.line("          {} export {} {} --scheme bf16", program, quoted_run,
+               shell_quoted((run / "exported").string()));
+}
+
+// The command that goes on with a stopped run: this one, with the run's folder and --resume.
+std::string resume_command(const TrainOptions& options, const fs::path& run) {
+  std::string text;
+  for (const auto& word : command_line()) text += (text.empty() ? "" : " ") + shell_quoted(word);
+  if (options.run.empty()) text += " --run " + shell_quoted(run.string());
+  return options.resume ? text : text + " --resume";
 }
 
 int stopped(const TrainResult& result, const TrainOptions& options, const fs::path& run, Console& console) {
-  console.line("stopped   by {} after step {}; saved. Go on with: dsdistill train {} ... --run {} --resume",
-               result.signal == SIGTERM ? "SIGTERM" : "SIGINT", result.steps, options.recipe, run.string());
+  console.line("stopped   by {} after step {}; saved. Go on with: {}", result.signal == SIGTERM ? "SIGTERM" : "SIGINT",
+               result.steps, resume_command(options, run));
   return 128 + result.signal;
 }
 

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <span>
 #include <unordered_map>
 
 #include "core/base/error.h"
@@ -126,7 +127,7 @@ void Dataset::store(const Example& example) {
   s.record.resize(4 + example.ids.size() * (s.wide ? 4 : 2));
   std::memcpy(s.record.data(), &second, 4);
   if (s.wide) {
-    std::memcpy(s.record.data() + 4, example.ids.data(), example.ids.size() * 4);
+    std::ranges::copy(std::as_bytes(std::span(example.ids)), reinterpret_cast<std::byte*>(s.record.data()) + 4);
   } else {
     for (std::size_t i = 0; i < example.ids.size(); ++i) {
       const auto id = static_cast<std::uint16_t>(example.ids[i]);

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/base/program.h"
 
 namespace dsd {
 namespace {
@@ -42,8 +43,9 @@ fs::path in_folder(const fs::path& folder) {
   if (is_there(folder / kStudent))
     fail("{}: has no {}; the run's student is damaged", (folder / kStudent).string(), kConfig);
   if (is_there(folder / kCheckpoints))
-    fail("{}: is a run that has not written its student yet; go on with it: dsdistill train {} --run {} --resume",
-         folder.string(), shell_quoted((folder / "recipe.yaml").string()), shell_quoted(folder.string()));
+    fail("{}: is a run that has not written its student yet; go on with it: {} train {} --run {} --resume",
+         folder.string(), program_name(), shell_quoted((folder / "recipe.yaml").string()),
+         shell_quoted(folder.string()));
   fail("{}: is no model: it has neither {} (Hugging Face layout) nor {}/ (a run's folder)", folder.string(), kConfig,
        kStudent);
 }

@@ -36,8 +36,9 @@ struct TopK {
 };
 using Target = std::variant<Scores, TopK>;
 
-// A place inside a model whose tensor a loss may ask for. `layer` counts applications from 0; hidden.0 is the embeddings
-// as they enter layer 0 (its own kind `embedding` is the look-up before the norm), hidden.i the output of layer i - 1.
+// A place inside a model whose tensor a loss may ask for. `layer` counts applications from 0; hidden.0 is the
+// embeddings as they enter layer 0 (its own kind `embedding` is the look-up before the norm), hidden.i the output of
+// layer i - 1.
 struct Site {
   enum class Kind { embedding, hidden, query, key, value, pooled } kind = Kind::hidden;
   int layer = 0;
@@ -65,9 +66,9 @@ struct TeacherOutputs {
 
 // How a forward runs.
 struct Pass {
-  bool train = false;   // dropout on, gradients wanted
-  Tensor embeddings;    // [T, H] in place of the word look-up; undefined: look up
-  RandomKey dropout;    // used when train is true
+  bool train = false;  // dropout on, gradients wanted
+  Tensor embeddings;   // [T, H] in place of the word look-up; undefined: look up
+  RandomKey dropout;   // used when train is true
   int stream = 0;
 };
 

@@ -20,9 +20,9 @@ struct RowGradient {
   Tensor values;                   // [capacity, H] float; the first rows.size() rows count
 };
 
-// One parameter set. `master` is fp32 (or float64 in tests) and a leaf of autograd; its gradient lives in master.grad(),
-// allocated once, added to in place by hand-written backwards and by autograd alike. `shadow` is the bf16 copy that
-// products read when train.dtype is bf16; the optimiser writes it in its own pass.
+// One parameter set. `master` is fp32 (or float64 in tests) and a leaf of autograd; its gradient lives in
+// master.grad(), allocated once, added to in place by hand-written backwards and by autograd alike. `shadow` is the
+// bf16 copy that products read when train.dtype is bf16; the optimiser writes it in its own pass.
 struct Weight {
   Tensor master;
   Tensor shadow;

@@ -28,7 +28,12 @@ TEST_CASE("an atomic write leaves old bytes or new ones, and nothing beside them
   const auto file = folder.path / "a.txt";
   write_atomically(file, "old");
   CHECK(read_text(file) == "old");
-  CHECK_THROWS_AS(write_atomically(file, [](const Sink& sink) { sink("half"); fail("stopped"); }), Error);
+  CHECK_THROWS_AS(write_atomically(file,
+                                   [](const Sink& sink) {
+                                     sink("half");
+                                     fail("stopped");
+                                   }),
+                  Error);
   CHECK(read_text(file) == "old");
   write_atomically(file, "new");
   CHECK(read_text(file) == "new");

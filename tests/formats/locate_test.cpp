@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <optional>
 
+#include "core/base/program.h"
 #include "tests/formats/support.h"
 
 using namespace dsd;
@@ -51,10 +52,9 @@ TEST_CASE("what is missing from a folder is told") {
   fs::create_directories(folder / "empty");
   CHECK(locating(place + "/empty", "cache") ==
         place + "/empty: is no model: it has neither config.json (Hugging Face layout) nor student/ (a run's folder)");
-  CHECK(locating(place + "/run", "cache") == place +
-                                                 "/run: is a run that has not written its student yet; go on with it: "
-                                                 "dsdistill train " +
-                                                 place + "/run/recipe.yaml --run " + place + "/run --resume");
+  CHECK(locating(place + "/run", "cache") ==
+        place + "/run: is a run that has not written its student yet; go on with it: " + program_name() + " train " +
+            place + "/run/recipe.yaml --run " + place + "/run --resume");
   CHECK(locating(place + "/damaged", "cache") ==
         place + "/damaged/student: has no config.json; the run's student is damaged");
   CHECK(contains(locating(place + "/file/config.json", "cache"), "is a file; name the folder"));

@@ -22,16 +22,21 @@ Batch batch_of(std::int64_t rows, Labels labels) {
   return batch;
 }
 
-Tensor evaluate(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch, double temperature) {
+Tensor evaluate(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch,
+                double temperature) {
   Outputs outputs;
   outputs.heads.push_back({.dense = student});
   TeacherOutputs target;
   if (teacher.defined()) target.heads.push_back(Scores{.dense = teacher});
-  return loss.sum({.student = {&outputs, 1}, .teachers = {&target, teacher.defined() ? 1u : 0u}, .batch = batch,
-                   .temperature = temperature, .progress = {}});
+  return loss.sum({.student = {&outputs, 1},
+                   .teachers = {&target, teacher.defined() ? 1u : 0u},
+                   .batch = batch,
+                   .temperature = temperature,
+                   .progress = {}});
 }
 
-void check_gradient(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch, double temperature) {
+void check_gradient(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch,
+                    double temperature) {
   const Tensor leaf = student.clone().requires_grad_();
   evaluate(loss, leaf, teacher, batch, temperature).backward();
   const double step = 1e-6;
@@ -108,25 +113,29 @@ TEST_CASE("every loss agrees with central differences") {
   for (const double temperature : {1.0, 2.5}) {
     check_gradient(*make_loss(SoftLossConfig{ForwardKlConfig{}}), student, teacher, batch, temperature);
     check_gradient(*make_loss(SoftLossConfig{MeanSquaredErrorConfig{}}), student, teacher, batch, temperature);
-    check_gradient(*make_loss(HardLossConfig{CrossEntropyConfig{.label_smoothing = 0.2}}), student, {}, batch, temperature);
+    check_gradient(*make_loss(HardLossConfig{CrossEntropyConfig{.label_smoothing = 0.2}}), student, {}, batch,
+                   temperature);
   }
   const Batch values = batch_of(2, Values{at::tensor({0.5f, NAN})});
-  check_gradient(*make_loss(HardLossConfig{MeanSquaredErrorConfig{}}), at::tensor({1.0, 2.0}, at::kDouble).unsqueeze(-1), {},
-                 values, 1);
+  check_gradient(*make_loss(HardLossConfig{MeanSquaredErrorConfig{}}),
+                 at::tensor({1.0, 2.0}, at::kDouble).unsqueeze(-1), {}, values, 1);
 }
 
 TEST_CASE("a sum over a cut batch is the sum of the cuts") {
   const Tensor student = at::randn({7, 5}, at::kDouble), teacher = at::randn({7, 5}, at::kDouble);
   const std::vector<int> labels{0, 1, -1, 4, 2, 2, 3};
   const auto whole = batch_of(7, classes(labels));
-  const auto part = [&](int from, int to) { return batch_of(to - from, classes({labels.begin() + from, labels.begin() + to})); };
+  const auto part = [&](int from, int to) {
+    return batch_of(to - from, classes({labels.begin() + from, labels.begin() + to}));
+  };
   const std::array<std::unique_ptr<Loss>, 2> losses{make_loss(SoftLossConfig{ForwardKlConfig{}}),
                                                     make_loss(HardLossConfig{CrossEntropyConfig{}})};
   for (const auto& loss : losses) {
     const double together = evaluate(*loss, student, teacher, whole, 2).item<double>();
     double apart = 0, count = 0;
     for (const auto& [from, to] : {std::pair{0, 1}, {1, 5}, {5, 7}}) {
-      apart += evaluate(*loss, student.slice(0, from, to), teacher.slice(0, from, to), part(from, to), 2).item<double>();
+      apart +=
+          evaluate(*loss, student.slice(0, from, to), teacher.slice(0, from, to), part(from, to), 2).item<double>();
       count += loss->count(part(from, to));
     }
     CHECK(apart == doctest::Approx(together).epsilon(1e-13));

@@ -57,9 +57,11 @@ TEST_CASE("cutting a step into micro-batches changes nothing but rounding") {
   const Rows rows;
   Objective objective(resolved_losses("temperature: 3.0"), {}, true);
   const Result whole = run(objective, rows, {0, kRows});
-  for (const auto& cuts : std::vector<std::vector<std::int64_t>>{{0, 1, 9}, {0, 2, 3, 6, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
+  for (const auto& cuts :
+       std::vector<std::vector<std::int64_t>>{{0, 1, 9}, {0, 2, 3, 6, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
     const Result cut = run(objective, rows, cuts);
-    CHECK((cut.gradient - whole.gradient).abs().max().item<double>() < 1e-12 * whole.gradient.abs().max().item<double>());
+    CHECK((cut.gradient - whole.gradient).abs().max().item<double>() <
+          1e-12 * whole.gradient.abs().max().item<double>());
     CHECK(cut.value == doctest::Approx(whole.value).epsilon(1e-12));
   }
 }
