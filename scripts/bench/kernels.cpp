@@ -22,7 +22,7 @@
 #include "kernels/gemm.h"
 #include "kernels/residual_norm.h"
 
-// MKL takes its fast path on every processor; see core/cli.
+// MKL takes its fast path on every processor, as in cli/main.cpp.
 extern "C" int mkl_serv_intel_cpu_true() { return 1; }
 
 using namespace dsd;
