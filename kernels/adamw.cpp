@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
 
+#include "kernels/adamw_cuda.h"
 #include "kernels/parallel.h"
 
 namespace dsd {
@@ -48,6 +49,10 @@ bool has_kernel(const at::Tensor& master) { return master.is_cpu() && master.sca
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
                  float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
                  bool clears_gradient, const cpu::Functions& functions) {
+  if (master.is_cuda() && master.scalar_type() == at::kFloat) {
+    adamw_dense_cuda(master, mean, square, gradient, gradient_scale, shadow, settings, step, clears_gradient);
+    return;
+  }
   if (!has_kernel(master)) {
     plain_dense(master, mean, square, gradient * gradient_scale, shadow, settings, step);
     if (clears_gradient) gradient.zero_();

@@ -27,8 +27,8 @@ struct AdamStep {
 };
 
 // All tensors fp32, contiguous, of one size; `shadow` bf16 of that size or undefined. `gradient_scale` multiplies the
-// gradient first (clipping). With clears_gradient the gradient is 0 afterwards, at no pass of its own. Elsewhere than
-// in host memory, or in float64, LibTorch's operations compute the same formula.
+// gradient first (clipping). With clears_gradient the gradient is 0 afterwards, at no pass of its own. A GPU has a
+// launcher of its own; in float64 LibTorch's operations compute the same formula.
 void adamw_dense(const at::Tensor& master, const at::Tensor& mean, const at::Tensor& square, const at::Tensor& gradient,
                  float gradient_scale, const at::Tensor& shadow, const AdamSettings& settings, const AdamStep& step,
                  bool clears_gradient = false, const cpu::Functions& functions = cpu::best_functions());

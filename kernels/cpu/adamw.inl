@@ -1,4 +1,5 @@
 // AdamW on a run of elements. One formula serves an update and the replay of steps without a gradient.
+#include "kernels/adamw_formula.h"
 #include "kernels/cpu/functions.h"
 #include "kernels/cpu/vector.h"
 
@@ -9,13 +10,17 @@ struct AdamElements {
   Floats master, mean, square;
 };
 
+// Of an unnamed namespace, so that what is made of the formula is this file's alone.
+struct VectorMath {
+  using Number = Floats;
+  static Floats fma(Floats a, Floats b, Floats c) { return cpu::fma(a, b, c); }
+  static Floats root(Floats a) { return square_root(a); }
+  static Floats splat(float value) { return cpu::splat(value); }
+};
+
 inline void adam_update(AdamElements& element, Floats gradient, const AdamConstants& constants,
                         const AdamRates& rates) {
-  element.master = element.master * rates.decay;
-  element.mean = fma(element.mean, splat(constants.beta1), gradient * (1.0f - constants.beta1));
-  element.square = fma(element.square, splat(constants.beta2), (gradient * gradient) * (1.0f - constants.beta2));
-  const Floats root = fma(square_root(element.square), splat(rates.inverse_root), splat(constants.epsilon));
-  element.master = fma(splat(-rates.step_size), element.mean / root, element.master);
+  adam_formula<VectorMath>(element.master, element.mean, element.square, gradient, constants, rates);
 }
 
 inline AdamElements adam_load(const AdamRow& row, std::int64_t at, std::int64_t left) {
