@@ -50,8 +50,13 @@ next_phase() {
   echo
   echo "== $((current / 2 + 1))/$((${#phases[@]} / 2)) ${phases[current]} (remaining:$rest; about $(clock "$left") min)"
 }
+# Says the command in a form that can be pasted, then runs it.
 dsdistill() {
-  echo "\$ bin/dsdistill $*"
+  local word line='bin/dsdistill'
+  for word in "$@"; do
+    if [[ $word =~ ^[A-Za-z0-9_./=:,+-]+$ ]]; then line+=" $word"; else line+=" ${word@Q}"; fi
+  done
+  echo "$line"
   bin/dsdistill "$@"
 }
 
