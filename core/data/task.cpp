@@ -46,9 +46,13 @@ fs::path folder_of(const GlueTask& glue, const DataConfig& data) {
 SplitFile require_file(const fs::path& path, const Task& task, Split split, const std::string& part) {
   if (is_there(path))
     return {.path = path, .part = part, .labelled = split == Split::train || split == Split::dev, .split = split};
-  const bool glue = find_glue(task.name) != nullptr;
-  fail("{}: is missing; task '{}' needs it for its {} split{}", path.string(), task.name, name_of(split),
-       glue ? fmt::format("; scripts/get_glue.sh DIR fetches GLUE, or set data.{}", name_of(split)) : "");
+  const GlueTask* glue = find_glue(task.name);
+  const std::string purpose = fmt::format("task '{}' needs it for its {} split", task.name, name_of(split));
+  if (glue == nullptr) fail("{}: is missing; {}", path.string(), purpose);
+  const auto folder = find_task_name(fs::absolute(path).parent_path().filename().string());
+  fail("{}: is missing{}; {}; scripts/get_glue.sh DIR fetches GLUE, or set data.{}", path.string(),
+       folder && folder->name == glue->name ? "" : fmt::format(", and so is a folder {} beside it", glue->folder),
+       purpose, name_of(split));
 }
 
 // A file that the recipe names lies in the task's folder or in the root.

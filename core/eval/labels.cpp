@@ -37,11 +37,14 @@ std::vector<std::int32_t> columns_of(const Task& task, const std::vector<std::st
     if (same) columns[static_cast<std::size_t>(*found)] = static_cast<std::int32_t>(i);
   }
   if (same) return columns;
-  const bool stated = !request.stated.empty();
-  fail_as(ExitCode::bad_input, "{}: {} labels ({}: {}) are not those of task '{}' ({}: {}); {}: {}", request.model,
-          stated ? "the given" : "its", names.size(), in_brief(names), task.name, task.label_names.size(),
-          in_brief(task.label_names), stated ? "expected each once" : "if only their names differ, say",
-          line_to_paste(request, task.label_names));
+  const std::string faulty = fmt::format("{}: {} labels ({}: {}) are not those of task '{}' ({}: {})", request.model,
+                                         request.stated.empty() ? "its" : "the given", names.size(), in_brief(names),
+                                         task.name, task.label_names.size(), in_brief(task.label_names));
+  const std::string line = line_to_paste(request, task.label_names);
+  if (!request.stated.empty()) fail_as(ExitCode::bad_input, "{}; expected each once: {}", faulty, line);
+  if (names.size() != task.labels.size())
+    fail_as(ExitCode::bad_input, "{}; take a model that was trained on them", faulty);
+  fail_as(ExitCode::bad_input, "{}; if only their names differ, say: {}", faulty, line);
 }
 
 struct Order {

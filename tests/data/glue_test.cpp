@@ -120,7 +120,8 @@ TEST_CASE("a folder that is not there, and a split that is not there") {
         folder.text() + "/no: no such folder; set data.root (--data) to the folder of the data");
   CHECK(error_of([&] { read_split("sst2", data_at(folder.text()), Split::train); }) ==
         folder.text() +
-            "/train.tsv: is missing; task 'sst2' needs it for its train split; scripts/get_glue.sh DIR fetches "
+            "/train.tsv: is missing, and so is a folder SST-2 beside it; task 'sst2' needs it for its train split; "
+            "scripts/get_glue.sh DIR fetches "
             "GLUE, or set data.train");
   folder.write("SST-2/train.tsv", "");
   CHECK(error_of([&] { read_split("sst2", data_at(folder.text()), Split::train); }) ==
