@@ -1,7 +1,7 @@
 // `dsdistill eval MODEL... --task T --data DIR`: models side by side on one split.
 
-#include <array>
-#include <cmath>
+#include <fmt/ranges.h>
+
 #include <map>
 #include <memory>
 
@@ -13,11 +13,14 @@
 #include "core/base/files.h"
 #include "core/base/log.h"
 #include "core/config/overrides.h"
+#include "core/config/writer.h"
 #include "core/eval/labels.h"
 #include "core/formats/checkpoint.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
 #include "core/recipe/load.h"
+#include "core/recipe/task_names.h"
+#include "core/train/run_folder.h"
 
 namespace dsd {
 namespace {
@@ -47,11 +50,41 @@ Split split_of(const std::string& name) {
   fail_as(ExitCode::bad_input, "--split is '{}'; expected dev, test or train", name);
 }
 
+void add_text(Overrides& overrides, std::string_view key, const std::optional<std::string>& text) {
+  if (text) overrides.push_back(text_override(key, *text));
+}
+
+// Files, columns and labels of a task of one's own, as the run that trained one of the models had them; nothing where
+// no model is such a run. Flags come after, and win.
+Overrides data_of_run(const EvalOptions& options) {
+  const auto own = find_task_name(options.task);
+  if (!own || !own->own) return {};
+  std::error_code error;
+  for (const auto& model : options.models) {
+    if (!fs::exists(fs::path(model) / "recipe.yaml", error)) continue;
+    const Recipe run = recipe_of_run(model);
+    if (run.task != own->name) continue;
+    Overrides overrides;
+    add_text(overrides, "data.train", run.data.train);
+    add_text(overrides, "data.dev", run.data.dev);
+    add_text(overrides, "data.test", run.data.test);
+    add_text(overrides, "data.columns.text", run.data.columns.text);
+    add_text(overrides, "data.columns.text_pair", run.data.columns.text_pair);
+    add_text(overrides, "data.columns.label", run.data.columns.label);
+    std::vector<std::string> labels;
+    for (const auto& label : run.data.labels) labels.push_back(quoted_if_needed(label));
+    overrides.push_back(fmt::format("data.labels=[{}]", fmt::join(labels, ", ")));
+    return overrides;
+  }
+  return {};
+}
+
 // The flags as a recipe, so that they are read and checked by the same rules.
 Recipe recipe_of(const EvalOptions& options) {
   Overrides overrides{text_override("task", options.task), text_override("data.root", options.data),
                       fmt::format("data.max_length={}", options.max_length),
                       text_override("student.path", options.models.front())};
+  for (auto& of_run : data_of_run(options)) overrides.push_back(std::move(of_run));
   overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
   return parse_recipe("{}", "the flags", overrides);
 }

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/eval/labels.h"
+#include "core/formats/json.h"
 #include "core/formats/locate.h"
 
 namespace dsd {
@@ -17,10 +18,18 @@ void append_split(Dataset* data, const Recipe& recipe, const Task& task, const T
     data->append(task, recipe.data, file, tokenizer, limit);
 }
 
+// What `predict` asks about a model, and transformers has no key for: whether it was trained on pairs.
+std::string with_task(const std::string& json, const Task& task) {
+  Json keys = json.empty() ? Json::object() : parse_json(json, "config.json");
+  keys["dsdistill"] = {{"task", task.name}, {"pair", task.pair}};
+  return write_json(keys);
+}
+
 // The base's config with what the recipe changes; text of the base's config.json travels on.
 ModelConfig student_config(const ModelConfig& base, const StudentConfig& wanted, const Task& task) {
   ModelConfig config = base;
   config.head = head_of(task);
+  config.json = with_task(base.json, task);
   std::visit(
       [&](BertConfig& bert) {
         config.head.architectures = {"BertForSequenceClassification"};
