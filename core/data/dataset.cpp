@@ -173,7 +173,7 @@ Example Dataset::read(std::int64_t index) const {
   Example example{.ids = std::vector<std::int32_t>(s.lengths[at]), .label = label(index), .value = value(index)};
   std::memcpy(&example.second_begins, record.data(), 4);
   if (s.wide) {
-    std::memcpy(example.ids.data(), record.data() + 4, example.ids.size() * 4);
+    std::ranges::copy(std::span(record).subspan(4), std::as_writable_bytes(std::span(example.ids)).begin());
     return example;
   }
   for (std::size_t i = 0; i < example.ids.size(); ++i) {
