@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/base/error.h"
 #include "core/data/plan.h"
@@ -151,6 +152,7 @@ Baseline baseline_of(const Dataset& data, const Task& task) {
 double retention(double score, double reference) { return score / reference; }
 
 double chance_corrected_retention(double score, double reference, double baseline) {
+  if (reference <= baseline) return std::numeric_limits<double>::quiet_NaN();
   return (score - baseline) / (reference - baseline);
 }
 

@@ -56,7 +56,8 @@ Baseline baseline_of(const Dataset& data, const Task& task);
 
 // Share of the first model's score that another keeps.
 double retention(double score, double reference);
-// The same above what the baseline gets: (score - baseline) / (reference - baseline).
+// The same above what the baseline gets: (score - baseline) / (reference - baseline); NaN for a reference that is no
+// better than the baseline.
 double chance_corrected_retention(double score, double reference, double baseline);
 
 }  // namespace dsd

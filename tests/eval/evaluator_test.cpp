@@ -94,6 +94,7 @@ TEST_CASE("the baseline is the class that is most frequent, or the mean; retenti
   CHECK(baseline_of(values.data, values.task).result.score() == 0);
   CHECK(retention(0.8, 0.9) == Approx(8.0 / 9).epsilon(1e-15));
   CHECK(chance_corrected_retention(0.8, 0.9, 0.6) == Approx(2.0 / 3).epsilon(1e-12));
+  CHECK(std::isnan(chance_corrected_retention(0.8, 0.6, 0.6)));
 }
 
 TEST_CASE("a split without labels is predicted, and has no metric") {
