@@ -122,7 +122,14 @@ unpack_checkpoint() {
   rm -rf "$deps/models/.new" "$file"
 }
 
-in_toolkit() { [[ -e $cuda_home/lib64/$1 ]] || ldconfig -p | grep -q "^[[:space:]]*$1 "; }
+# The folders that scripts/cmake/dsd_torch.cmake searches too. A file, not an entry in the linker's cache: that outlives it.
+in_toolkit() {
+  local folder
+  for folder in "$cuda_home/lib64" "$cuda_home/lib" "$cuda_home/targets/x86_64-linux/lib" /usr/lib/x86_64-linux-gnu; do
+    [[ -e $folder/$1 ]] && return 0
+  done
+  return 1
+}
 
 unpacked() { compgen -G "$deps/nvidia/*/lib/$1" >/dev/null; }
 

@@ -33,7 +33,13 @@ if(DSD_CUDA)
   find_package(CUDAToolkit 13.0 REQUIRED)
   find_path(nccl_include nccl.h HINTS ${CUDAToolkit_INCLUDE_DIRS} ${DSD_DEPS}/nvidia/nccl/include REQUIRED)
   target_include_directories(dsd_torch SYSTEM INTERFACE ${nccl_include})
-  find_library(nccl_library NAMES libnccl.so.2 nccl HINTS ${CUDAToolkit_LIBRARY_DIR} ${DSD_DEPS}/nvidia/nccl/lib REQUIRED)
+  # The folders in which scripts/setup.sh looks before it unpacks the wheel.
+  set(nccl_folders ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/lib64 ${CUDAToolkit_LIBRARY_ROOT}/lib
+                   ${CUDAToolkit_LIBRARY_ROOT}/targets/x86_64-linux/lib /usr/lib/x86_64-linux-gnu ${DSD_DEPS}/nvidia/nccl/lib)
+  find_library(nccl_library NAMES libnccl.so.2 nccl HINTS ${nccl_folders})
+  if(NOT nccl_library)
+    message(FATAL_ERROR "libnccl.so.2 is in none of ${nccl_folders}; run scripts/setup.sh --cuda")
+  endif()
   target_link_libraries(dsd_torch INTERFACE ${torch_lib}/libgomp.so.1 ${TORCH_LIBRARIES} ${nccl_library}
                                             Threads::Threads dsd_fmt)
   target_compile_definitions(dsd_torch INTERFACE USE_C10D_NCCL)
