@@ -54,6 +54,16 @@ void bf16_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bo
 
 }  // namespace
 
+void gemm_piece(std::int64_t m, std::int64_t n, std::int64_t k, const Piece& a, const Piece& b, float* c,
+                std::int64_t c_stride, bool adds) {
+  const int rows = static_cast<int>(m), columns = static_cast<int>(n), inner = static_cast<int>(k);
+  const int a_stride = static_cast<int>(a.stride), b_stride = static_cast<int>(b.stride);
+  const int stride = static_cast<int>(c_stride);
+  const float alpha = 1, beta = adds ? 1 : 0;
+  sgemm_(b.transposed ? "T" : "N", a.transposed ? "T" : "N", &columns, &rows, &inner, &alpha, b.data, &b_stride, a.data,
+         &a_stride, &beta, c, &stride);
+}
+
 void gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
   TORCH_CHECK(a.size(0) == c.size(0) && b.size(1) == c.size(1) && a.size(1) == b.size(0), "gemm's shapes do not fit");
   TORCH_CHECK(a.scalar_type() == b.scalar_type(), "gemm's operands have one dtype");

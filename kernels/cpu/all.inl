@@ -2,6 +2,7 @@
 #include "kernels/cpu/activation.inl"
 #include "kernels/cpu/adamw.inl"
 #include "kernels/cpu/attention.inl"
+#include "kernels/cpu/decoder.inl"
 #include "kernels/cpu/norm.inl"
 
 namespace dsd::cpu {
@@ -17,6 +18,13 @@ constexpr Functions make_functions() {
           .activation_backward = activation_backward,
           .attention_forward = attention_forward,
           .attention_backward = attention_backward,
+          .scale_norm_forward = scale_norm_forward,
+          .scale_norm_backward = scale_norm_backward,
+          .rotate = rotate,
+          .gate_forward = gate_forward,
+          .gate_backward = gate_backward,
+          .softmax_tile = softmax_tile,
+          .softmax_tile_backward = softmax_tile_backward,
           .round_to_bf16 = round_to_bf16};
 }
 
