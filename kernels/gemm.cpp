@@ -43,7 +43,28 @@ void fortran_gemm(Function function, const at::Tensor& a, const at::Tensor& b, c
            &right.leading, a.const_data_ptr<T>(), &left.leading, &beta, c.mutable_data_ptr<T>(), &result.leading);
 }
 
+// Where the processor does not multiply bf16, MKL widens operands as we do, but in buffers that stay: some 250 MiB.
+bool multiplies_bf16() {
+  static const bool does = __builtin_cpu_supports("avx512bf16") != 0;
+  return does;
+}
+
+// Scratch of this thread, as large as has been needed.
+at::Tensor widened(const at::Tensor& matrix, at::Tensor& scratch) {
+  if (!scratch.defined() || scratch.numel() < matrix.numel()) scratch = at::empty({matrix.numel()}, at::kFloat);
+  const bool by_rows = matrix.stride(1) == 1;
+  at::Tensor wide = scratch.narrow(0, 0, matrix.numel());
+  wide = by_rows ? wide.view({matrix.size(0), matrix.size(1)}) : wide.view({matrix.size(1), matrix.size(0)}).t();
+  return wide.copy_(matrix);
+}
+
+void widened_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  thread_local at::Tensor left, right;
+  fortran_gemm<float>(sgemm_, widened(a, left), widened(b, right), c, adds);
+}
+
 void bf16_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  if (!multiplies_bf16()) return widened_gemm(a, b, c, adds);
   const Operand left = operand_of(a), right = operand_of(b), result = operand_of(c);
   constexpr int kByRows = 101, kAsIs = 111, kTransposed = 112;
   cblas_gemm_bf16bf16f32(kByRows, left.transposed ? kTransposed : kAsIs, right.transposed ? kTransposed : kAsIs,
