@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/formats/json.h"
 #include "kernels/gemm.h"
 
 namespace dsd {
@@ -54,6 +56,28 @@ std::int64_t longest(const std::vector<std::vector<std::int32_t>>& prompts) {
 }
 
 }  // namespace
+
+std::vector<std::int32_t> end_tokens(const ModelConfig& config, const std::filesystem::path& folder) {
+  const auto read = [](std::string_view text, const std::string& source) {
+    std::vector<std::int32_t> tokens;
+    const Json object = parse_json(text, source);
+    if (!object.is_object()) fail("{}: holds no JSON object", source);
+    const auto found = object.find("eos_token_id");
+    if (found == object.end() || found->is_null()) return tokens;
+    for (const Json& id : found->is_array() ? *found : Json::array({*found})) {
+      if (!id.is_number_integer() || id < 0 || id > (1 << 30))
+        fail("{}: 'eos_token_id' is {}; expected ids of tokens", source, brief(id));
+      tokens.push_back(id.get<std::int32_t>());
+    }
+    return tokens;
+  };
+  const std::filesystem::path file = folder / "generation_config.json";
+  if (std::filesystem::exists(file)) {
+    constexpr std::size_t kMostBytes = std::size_t{1} << 20;
+    if (auto tokens = read(read_text(file, kMostBytes), file.string()); !tokens.empty()) return tokens;
+  }
+  return config.json.empty() ? std::vector<std::int32_t>{} : read(config.json, (folder / "config.json").string());
+}
 
 std::vector<Generated> generate(Model& model, const std::vector<std::vector<std::int32_t>>& prompts,
                                 const GenerationSettings& settings, std::uint32_t first, const TokenSink& sink) {

@@ -3,6 +3,7 @@
 // runs. Keys and values are kept, so a token costs one row.
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <vector>
 
@@ -19,6 +20,9 @@ struct GenerationSettings {
 
 // Called for each token as it is chosen; false ends that prompt's text.
 using TokenSink = std::function<bool(std::size_t prompt, std::int32_t token)>;
+
+// The tokens that end a text: those that generation_config.json names, else the config's own; none where neither does.
+std::vector<std::int32_t> end_tokens(const ModelConfig& config, const std::filesystem::path& folder);
 
 enum class Ending { end_token, length, sink };
 
