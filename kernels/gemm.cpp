@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "kernels/cpu/functions.h"
+#include "kernels/parallel.h"
+
 // Exported by LibTorch's libtorch_cpu (MKL).
 extern "C" {
 void sgemm_(const char* transpose_a, const char* transpose_b, const int* m, const int* n, const int* k,
@@ -63,7 +66,28 @@ void widened_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c,
   fortran_gemm<float>(sgemm_, widened(a, left), widened(b, right), c, adds);
 }
 
+// A few rows against the rows of a matrix that stands transposed: what a token's step is made of.
+bool is_few_rows(const at::Tensor& a, const at::Tensor& b) {
+  return a.size(0) <= cpu::kFewRows && b.stride(0) == 1 && b.stride(1) == b.size(0);
+}
+
+void few_rows_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  const at::Tensor rows = a.to(at::kFloat).contiguous();
+  const cpu::FewRows work{.a = rows.const_data_ptr<float>(),
+                          .w = reinterpret_cast<const std::uint16_t*>(b.const_data_ptr<at::BFloat16>()),
+                          .c = c.mutable_data_ptr<float>(),
+                          .m = a.size(0),
+                          .k = a.size(1),
+                          .c_stride = c.stride(0),
+                          .adds = adds};
+  constexpr std::int64_t kGrain = 65536;  // numbers of b that are worth a thread
+  in_parts(c.size(1), part_count(b.numel(), kGrain), [&](std::int64_t begin, std::int64_t end, std::int64_t) {
+    cpu::best_functions().few_rows(work, begin, end);
+  });
+}
+
 void bf16_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  if (is_few_rows(a, b)) return few_rows_gemm(a, b, c, adds);
   if (!multiplies_bf16()) return widened_gemm(a, b, c, adds);
   const Operand left = operand_of(a), right = operand_of(b), result = operand_of(c);
   constexpr int kByRows = 101, kAsIs = 111, kTransposed = 112;

@@ -3,6 +3,7 @@
 #include "kernels/cpu/adamw.inl"
 #include "kernels/cpu/attention.inl"
 #include "kernels/cpu/decoder.inl"
+#include "kernels/cpu/few_rows.inl"
 #include "kernels/cpu/norm.inl"
 
 namespace dsd::cpu {
@@ -25,6 +26,7 @@ constexpr Functions make_functions() {
           .gate_backward = gate_backward,
           .softmax_tile = softmax_tile,
           .softmax_tile_backward = softmax_tile_backward,
+          .few_rows = few_rows,
           .round_to_bf16 = round_to_bf16};
 }
 

@@ -155,6 +155,16 @@ struct ScoreTile {
   const float* key_bias = nullptr;       // [columns], 0 or -infinity; null: none
 };
 
+// c [m, n] (+)= a w^T for a few rows of a [m, k] against many of w [n, k] in bf16: as fast as w can be read.
+struct FewRows {
+  const float* a = nullptr;  // contiguous
+  const std::uint16_t* w = nullptr;
+  float* c = nullptr;
+  std::int64_t m = 0, k = 0, c_stride = 0;
+  bool adds = false;
+};
+inline constexpr std::int64_t kFewRows = 8;
+
 struct Functions {
   void (*adamw)(AdamRow row, float* gradient, bool clears_gradient, float gradient_scale, std::int64_t count,
                 AdamConstants constants, AdamRates rates);
@@ -185,6 +195,8 @@ struct Functions {
   void (*softmax_tile_backward)(const ScoreTile& tile, float* scores, float* gradient, const float* log_sums,
                                 std::int64_t log_stride, const float* deltas, std::int64_t delta_stride,
                                 float* to_distance_bias);
+  // For rows begin ... end of w.
+  void (*few_rows)(const FewRows& work, std::int64_t begin, std::int64_t end);
   void (*round_to_bf16)(const float* from, std::uint16_t* to, std::int64_t count);
 };
 
