@@ -166,7 +166,8 @@ Command export_command(CLI::App& root, ExportOptions& options) {
 
 Command loss_command(CLI::App& root, LossOptions& options) {
   auto* app = root.add_subcommand("loss", "Print a loss in float64, so that anyone can check its formula");
-  app->add_option("kind", options.kind, "forward_kl, mean_squared_error, cross_entropy")->required();
+  app->add_option("kind", options.kind, "forward_kl, reverse_kl, generalised_jsd, mean_squared_error, cross_entropy")
+      ->required();
   app->add_option("--student", options.student, "Student's logits: '[..]' or '[[..], ..]'")->required();
   app->add_option("--teacher", options.teacher, "Teacher's logits, of the same shape");
   app->add_option("--labels", options.labels, "Class indices or values: '[..]'; -1 is none");
