@@ -13,7 +13,7 @@
 #include "core/eval/generator.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
-#include "core/text/text_stream.h"
+#include "core/text/decode_stream.h"
 #include "core/text/utf8.h"
 
 namespace dsd {
@@ -82,7 +82,7 @@ class Output {
     shown_ = end;
   }
 
-  TextStream stream_;
+  DecodeStream stream_;
   const std::vector<std::string>& stops_;
   bool prints_;
   std::string text_;
