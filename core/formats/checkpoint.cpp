@@ -148,9 +148,11 @@ std::uint64_t Checkpoint::total_bytes() const {
   return total;
 }
 
-Key128 Checkpoint::content_hash() const {
+Key128 Checkpoint::content_hash() const { return dsd::content_hash(tensors_); }
+
+Key128 content_hash(std::span<const TensorInfo* const> tensors) {
   Hasher hasher;
-  for (const TensorInfo* tensor : tensors_) {
+  for (const TensorInfo* tensor : tensors) {
     hasher.text(tensor->name).text(dtype_name(tensor->dtype));
     hasher.values(std::span<const std::int64_t>(tensor->shape)).values(tensor->bytes);
     if (tensor->interleaved_rows > 0) hasher.number(static_cast<std::uint64_t>(tensor->interleaved_rows));

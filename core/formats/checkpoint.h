@@ -43,6 +43,9 @@ class Checkpoint {
   std::vector<const TensorInfo*> tensors_;  // beside names_
 };
 
+// The same for tensors that are sorted by name.
+Key128 content_hash(std::span<const TensorInfo* const> tensors);
+
 inline constexpr std::uint64_t kShardBytes = 5'000'000'000;  // what the hub's tools cut at
 
 // model.safetensors, or shards of at most `shard_bytes` (a larger tensor has one to itself) with their index. The
