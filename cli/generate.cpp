@@ -41,7 +41,7 @@ class Output {
 
   // False once a stop string stands in the text, which then ends before it.
   bool add(std::int32_t token) {
-    text_ += stream_.add(token);
+    text_ += stream_.push(token);
     for (const std::string& stop : stops_) {
       const std::size_t at = text_.find(stop, shown_ > longest_stop() ? shown_ - longest_stop() : 0);
       if (at == std::string::npos) continue;
