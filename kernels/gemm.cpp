@@ -61,7 +61,26 @@ at::Tensor widened(const at::Tensor& matrix, at::Tensor& scratch) {
   return wide.copy_(matrix);
 }
 
+// In pieces whose operands, widened, stay in the processor's caches: a vocabulary's matrix never stands there twice.
 void widened_gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds) {
+  static constexpr std::int64_t kMost = std::int64_t{1} << 20, kLeast = 64;
+  const std::int64_t m = a.size(0), k = a.size(1), n = b.size(1);
+  const auto in_pieces = [](std::int64_t count, std::int64_t other, auto body) {
+    const std::int64_t piece = std::max(kLeast, kMost / other);
+    for (std::int64_t at = 0; at < count; at += piece) body(at, std::min(piece, count - at));
+  };
+  if (b.numel() > kMost && n >= k && n > kLeast)
+    return in_pieces(n, k, [&](std::int64_t at, std::int64_t count) {
+      widened_gemm(a, b.narrow(1, at, count), c.narrow(1, at, count), adds);
+    });
+  if (b.numel() > kMost && k > kLeast)
+    return in_pieces(k, n, [&](std::int64_t at, std::int64_t count) {
+      widened_gemm(a.narrow(1, at, count), b.narrow(0, at, count), c, adds || at > 0);
+    });
+  if (a.numel() > kMost && m > kLeast)
+    return in_pieces(m, k, [&](std::int64_t at, std::int64_t count) {
+      widened_gemm(a.narrow(0, at, count), b, c.narrow(0, at, count), adds);
+    });
   thread_local at::Tensor left, right;
   fortran_gemm<float>(sgemm_, widened(a, left), widened(b, right), c, adds);
 }

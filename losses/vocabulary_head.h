@@ -14,7 +14,7 @@ struct VocabularyWork {
   const Target* teacher = nullptr;  // lazy or dense scores of as many classes; null where no term reads it
   Tensor labels;                    // [N] int32, -1 none; undefined where there is no cross-entropy
   VocabularyTerms terms;            // coefficients as the objective scales them: the gradient is final
-  std::int64_t tile_rows = 256;     // memory: twice so many rows of V floats
+  std::int64_t tile_rows = 192;     // memory: twice so many rows of V floats
 };
 
 // The sum of the terms, each times its coefficient, a scalar whose backward must be called with a gradient of 1; sets

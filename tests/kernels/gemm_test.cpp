@@ -39,3 +39,17 @@ TEST_CASE("products of plain, transposed and narrowed operands, written or added
     }
   }
 }
+
+TEST_CASE("large products in bf16, which go in pieces") {
+  for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{
+           {20, 9000, 150}, {30, 150, 9000}, {9000, 20, 150}, {1200, 1100, 1000}}) {
+    const at::Tensor a = sample::numbers({m, k}, 1).to(at::kBFloat16), b = sample::numbers({n, k}, 2).to(at::kBFloat16);
+    for (const bool adds : {false, true}) {
+      const at::Tensor c = sample::numbers({m, n}, 3);
+      at::Tensor expected = at::mm(a.to(at::kDouble), b.to(at::kDouble).t());
+      if (adds) expected = expected + c.to(at::kDouble);
+      gemm(a, b.t(), c, adds);
+      CHECK(sample::relative(c, expected) < 1e-5);
+    }
+  }
+}

@@ -1,0 +1,88 @@
+// One forward KL from hidden states over a vocabulary, forward and backward, timed: prints a JSON object.
+// `bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS`
+#include <ATen/ATen.h>
+#include <malloc.h>
+
+#include <algorithm>
+#include <chrono>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "core/base/random.h"
+#include "losses/vocabulary_head.h"
+
+// MKL takes its fast path on every processor, as in cli/main.cpp.
+extern "C" int mkl_serv_intel_cpu_true() { return 1; }
+
+using namespace dsd;
+
+namespace {
+
+Tensor numbers(std::vector<std::int64_t> shape, double deviation, std::uint64_t seed) {
+  const std::int64_t count = shape[0] * shape[1];
+  const auto values = normal_numbers(count, deviation, {.seed = seed, .purpose = Purpose::weights});
+  return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat).clone();
+}
+
+// Peak resident memory since it was last reset, MiB.
+double peak_mib() {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with("VmHWM")) return std::stod(line.substr(6)) / 1024;
+  return 0;
+}
+void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 7) {
+    std::fprintf(stderr, "usage: bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS\n");
+    return 2;
+  }
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  const std::int64_t rows = std::atoll(argv[1]), hidden = std::atoll(argv[2]), classes = std::atoll(argv[3]);
+  const bool bf16 = std::string(argv[4]) == "bf16";
+  Weight student, teacher;
+  student.master = numbers({classes, hidden}, 0.02, 1).requires_grad_();
+  teacher.master = numbers({classes, hidden}, 0.02, 2);
+  student.master.mutable_grad() = at::zeros_like(student.master);
+  if (bf16) {
+    student.shadow = student.master.detach().to(at::kBFloat16);
+    teacher.shadow = teacher.master.to(at::kBFloat16);
+  }
+  Scores own, other;
+  own.hidden = numbers({rows, hidden}, 1, 3).requires_grad_();
+  own.weight = &student, own.classes = classes;
+  other.hidden = numbers({rows, hidden}, 1, 4);
+  other.weight = &teacher, other.classes = classes;
+  const Target target = other;
+  const VocabularyWork work{.student = &own,
+                            .teacher = &target,
+                            .labels = {},
+                            .terms = {.forward = 4.0f / static_cast<float>(rows), .inverse_temperature = 0.5f},
+                            .tile_rows = std::atoll(argv[5])};
+  const Tensor unused = at::zeros_like(own.hidden);  // the hidden states' gradient counts as an input
+  malloc_trim(0);
+  reset_peak();
+  const double before = peak_mib();
+  std::vector<double> seconds;
+  double loss = 0;
+  for (int i = 0; i <= std::atoi(argv[6]); ++i) {
+    own.hidden.mutable_grad() = Tensor();
+    const auto begin = std::chrono::steady_clock::now();
+    const Tensor value = vocabulary_loss(work, nullptr);
+    value.backward();
+    const double taken = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    loss = value.item<double>();
+    if (i > 0) seconds.push_back(taken);  // the first maps its buffers
+  }
+  std::ranges::sort(seconds);
+  const double median = seconds[seconds.size() / 2];
+  std::printf("{\"tokens_per_second\": %.1f, \"seconds\": %.4f, \"extra_mib\": %.1f, \"loss\": %.6f}\n",
+              static_cast<double>(rows) / median, median, peak_mib() - before, loss);
+}
