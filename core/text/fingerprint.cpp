@@ -33,8 +33,8 @@ void add(Hasher& hash, const Punctuation& step) {
 }
 void add(Hasher& hash, const Digits& step) { hash.text("Digits").number(step.individual_digits); }
 
-void add(Hasher& hash, const Split& step) {
-  hash.text("Split").number(static_cast<std::uint64_t>(step.behavior)).number(step.invert);
+void add(Hasher& hash, const SplitByPattern& step) {
+  hash.text("SplitByPattern").number(static_cast<std::uint64_t>(step.behavior)).number(step.invert);
   add(hash, *step.pattern);
 }
 void add(Hasher& hash, const ByteLevel& step) {

@@ -104,7 +104,7 @@ void cut(const Digits& step, std::string_view text, Piece whole, std::vector<Pie
   split(text, whole, step.individual_digits ? SplitBehavior::isolated : SplitBehavior::contiguous, is_numeric, out);
 }
 
-void cut(const Split& step, std::string_view text, Piece whole, std::vector<Piece>& out) {
+void cut(const SplitByPattern& step, std::string_view text, Piece whole, std::vector<Piece>& out) {
   split(text, whole, step.behavior, *step.pattern, step.invert, out);
 }
 void cut(const ByteLevel& step, std::string_view text, Piece whole, std::vector<Piece>& out) {

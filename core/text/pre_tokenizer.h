@@ -27,7 +27,7 @@ struct Punctuation {
 struct Digits {
   bool individual_digits = false;
 };
-struct Split {
+struct SplitByPattern {
   std::shared_ptr<const Pattern> pattern;
   SplitBehavior behavior = SplitBehavior::isolated;
   bool invert = false;  // what the pattern does not match is where it cuts
@@ -45,7 +45,7 @@ struct Metaspace {
   std::shared_ptr<const Pattern> blank = nullptr;  // the replacement, where pieces are cut at it; else nothing
 };
 using PreTokenizerStep =
-    std::variant<BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Split, ByteLevel, Metaspace>;
+    std::variant<BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, SplitByPattern, ByteLevel, Metaspace>;
 
 struct Piece {
   std::size_t begin, end;  // bytes; never empty

@@ -40,7 +40,7 @@ Metaspace::Prepend read_prepend(const JsonPart& part) {
       fmt::format("'{}' is not supported (supported: always, first, never)", printable(scheme)));
 }
 
-Split read_split(const JsonPart& part) {
+SplitByPattern read_split(const JsonPart& part) {
   part.allow({"type", "pattern", "behavior", "invert"});
   return {read_pattern(part["pattern"]), read_behavior(part["behavior"]), part["invert"].boolean()};
 }
