@@ -36,7 +36,7 @@ void prepare_text(const fs::path& folder, const TokenizerSettings& settings, Tok
     parts.pre_tokenizer = {ByteLevel{settings.add_prefix_space, byte_level_words()}};
   } else if (kind == "Qwen2Tokenizer") {
     parts.normalizer = {UnicodeForm{true, false}};
-    parts.pre_tokenizer = {Split{qwen2_words(), SplitBehavior::isolated, false},
+    parts.pre_tokenizer = {SplitByPattern{qwen2_words(), SplitBehavior::isolated, false},
                            ByteLevel{settings.add_prefix_space, nullptr}};
   } else {
     fail(
