@@ -84,6 +84,7 @@ int run_loss(const LossOptions& options);
 
 struct TokenizeOptions {
   std::string model, file;
+  bool null = false;  // texts end at a NUL byte, so that they may hold ends of lines
 };
 int run_tokenize(const TokenizeOptions& options);
 

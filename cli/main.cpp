@@ -181,6 +181,7 @@ Command tokenize_command(CLI::App& root, TokenizeOptions& options) {
   auto* app = root.add_subcommand("tokenize", "Print the token ids of each line of a file");
   app->add_option("model", options.model, "Model, or a tokenizer.json")->required();
   app->add_option("file", options.file, "Text file; a line ends at \\n alone")->required();
+  app->add_flag("--null", options.null, "Texts end at a NUL byte instead, and may hold ends of lines");
   return {app, [&options] { return run_tokenize(options); }};
 }
 

@@ -1,4 +1,5 @@
-// `dsdistill tokenize MODEL FILE`: the ids of each line. A line ends at \n alone; every other byte is text.
+// `dsdistill tokenize MODEL FILE`: the ids of each line. A line ends at \n alone (with --null, at a NUL byte); every
+// other byte is text.
 #include <cstdio>
 
 #include "cli/commands.h"
@@ -21,9 +22,7 @@ void append_ids(std::string& out, const std::vector<std::int32_t>& ids) {
 std::filesystem::path tokenizer_path(const std::string& model) {
   const std::filesystem::path path(model);
   if (std::filesystem::is_regular_file(path)) return path;
-  for (const char* name : {"tokenizer.json", "vocab.txt"})
-    if (std::filesystem::exists(path / name)) return path;
-  return locate_model(model);
+  return holds_tokenizer(path) ? path : locate_model(model);
 }
 
 void flush(std::string& out) {
@@ -40,9 +39,10 @@ int run_tokenize(const TokenizeOptions& options) {
   const MappedFile file(options.file);
   const std::string_view text = file.text();
   std::string out;
+  const char line_end = options.null ? '\0' : '\n';
   std::size_t number = 1;
   for (std::size_t at = 0; at < text.size(); ++number) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::size_t end = std::min(text.find(line_end, at), text.size());
     const std::string_view line = text.substr(at, end - at);
     if (const auto bad = check_utf8(line)) {
       flush(out);

@@ -44,8 +44,8 @@ struct Metaspace {
   Prepend prepend = Prepend::always;
   std::shared_ptr<const Pattern> blank = nullptr;  // the replacement, where pieces are cut at it; else nothing
 };
-using PreTokenizerStep =
-    std::variant<BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, SplitByPattern, ByteLevel, Metaspace>;
+using PreTokenizerStep = std::variant<BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits,
+                                      SplitByPattern, ByteLevel, Metaspace>;
 
 struct Piece {
   std::size_t begin, end;  // bytes; never empty

@@ -1,8 +1,10 @@
 // Which files a tokenizer is read from, and the reading of vocab.txt.
 #include <algorithm>
+#include <array>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/text/read_vocab_json.h"
 #include "core/text/tokenizer_json.h"
 #include "core/text/tokenizer_settings.h"
 #include "core/text/utf8.h"
@@ -75,19 +77,30 @@ void merge_added(TokenizerParts& parts, const TokenizerSettings& settings) {
   }
 }
 
+constexpr std::array<const char*, 3> kReadFiles = {"tokenizer.json", "vocab.txt", "vocab.json"};
+constexpr std::array<const char*, 2> kOtherFiles = {"spiece.model", "tokenizer.model"};
+
 fs::path find_file(const fs::path& given) {
   if (!fs::is_directory(given)) {
     if (!fs::exists(given))
       fail("{}: no such file or folder; name a tokenizer.json or a model's folder", given.string());
     return given;
   }
-  for (const char* name : {"tokenizer.json", "vocab.txt"})
+  for (const char* name : kReadFiles)
     if (fs::exists(given / name)) return given / name;
-  fail("{}: has neither tokenizer.json nor vocab.txt; name the folder of a model with its tokenizer", given.string());
+  for (const char* name : kOtherFiles)
+    if (fs::exists(given / name))
+      fail(
+          "{}: SentencePiece's files (Unigram, as T5's) and tiktoken's are not read; save a tokenizer.json with "
+          "transformers' save_pretrained()",
+          (given / name).string());
+  fail("{}: has neither tokenizer.json nor vocab.txt nor vocab.json; name the folder of a model with its tokenizer",
+       given.string());
 }
 
 void find_special_ids(TokenizerParts& parts, const TokenizerSettings& settings) {
   const auto id_of = [&](const AddedToken& token) -> std::optional<std::int32_t> {
+    if (token.content.empty()) return std::nullopt;
     for (const AddedToken& added : parts.added)
       if (added.content == token.content) return added.id;
     return parts.vocabulary.id_of(token.content);
@@ -99,11 +112,20 @@ void find_special_ids(TokenizerParts& parts, const TokenizerSettings& settings) 
 
 }  // namespace
 
+bool holds_tokenizer(const fs::path& folder) {
+  const auto holds = [&](const char* name) { return fs::exists(folder / name); };
+  return std::any_of(kReadFiles.begin(), kReadFiles.end(), holds) ||
+         std::any_of(kOtherFiles.begin(), kOtherFiles.end(), holds);
+}
+
 TokenizerParts read_tokenizer(const fs::path& file_or_folder) {
   const fs::path file = find_file(file_or_folder);
   const TokenizerSettings settings = read_tokenizer_settings(file.parent_path());
   TokenizerParts parts;
-  if (file.extension() == ".txt") {
+  if (file.filename() == "vocab.json" || file.filename() == "merges.txt") {
+    parts = read_vocab_json(file.parent_path(), settings);
+    merge_added(parts, settings);
+  } else if (file.extension() == ".txt") {
     parts = read_vocabulary_file(file, settings);
     merge_added(parts, settings);
   } else {

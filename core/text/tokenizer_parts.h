@@ -39,9 +39,12 @@ struct TokenizerParts {
   bool truncate_left = false;  // keep the end of a text that is too long
 };
 
-// `tokenizer.json`, a folder that holds one, or `vocab.txt` (a folder that holds it without a tokenizer.json). Throws
-// Error that names the file and the part that is wrong or not supported.
+// tokenizer.json; WordPiece's vocab.txt; byte-level BPE's vocab.json, with merges.txt beside it. Of a folder, the first
+// of these that it holds. Throws Error that names the file and the part that is wrong or not supported.
 TokenizerParts read_tokenizer(const std::filesystem::path& file_or_folder);
+
+// Whether the folder has a tokenizer's file, be it one that read_tokenizer() refuses.
+bool holds_tokenizer(const std::filesystem::path& folder);
 
 // The text of a tokenizer.json alone; special ids are not looked up. `file` is named in complaints.
 TokenizerParts parse_tokenizer_json(std::string_view text, const std::filesystem::path& file);

@@ -61,6 +61,13 @@ void read_config(const JsonPart& config, TokenizerSettings& out) {
   read_names(config, out);
   out.do_lower_case = config.boolean_or("do_lower_case", true);
   out.tokenize_chinese_chars = config.boolean_or("tokenize_chinese_chars", true);
+  out.add_prefix_space = config.boolean_or("add_prefix_space", false);
+  out.add_bos_token = config.boolean_or("add_bos_token", false);
+  if (config.has("tokenizer_class")) {
+    constexpr std::string_view kFast = "Fast";
+    out.kind = config["tokenizer_class"].text();
+    if (out.kind.ends_with(kFast)) out.kind.resize(out.kind.size() - kFast.size());
+  }
   if (config.has("strip_accents")) out.strip_accents = config["strip_accents"].boolean();
   if (config.has("truncation_side")) {
     const JsonPart side = config["truncation_side"];

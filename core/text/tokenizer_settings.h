@@ -1,6 +1,6 @@
 #pragma once
 // What tokenizer_config.json and special_tokens_map.json say beside a vocabulary: which token plays which part, and how
-// BERT's text is prepared where there is no tokenizer.json.
+// text is prepared where there is no tokenizer.json.
 
 #include <filesystem>
 #include <optional>
@@ -17,6 +17,9 @@ struct TokenizerSettings {
   bool do_lower_case = true;
   std::optional<bool> strip_accents;
   bool tokenize_chinese_chars = true;
+  std::string kind;  // tokenizer_class, without the "Fast" that says how it is made; else empty
+  bool add_prefix_space = false;
+  bool add_bos_token = false;
   std::optional<bool> truncate_left;
   std::vector<AddedToken> added;  // `added_tokens_decoder`, with ids, by id
 };
