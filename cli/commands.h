@@ -46,6 +46,20 @@ struct PredictOptions {
 };
 int run_predict(const PredictOptions& options);
 
+struct GenerateOptions {
+  std::string model;
+  std::vector<std::string> texts;  // prompts
+  std::string prompts, out;        // a file of prompts, one a line, and the JSONL file of their texts
+  std::int64_t new_tokens = 128, top_k = 0;
+  double temperature = 0, top_p = 1;
+  std::uint64_t seed = 0;
+  std::vector<std::string> stops;
+  bool ignore_end = false;
+  std::string dtype = "fp32";
+  int threads = 0;
+};
+int run_generate(const GenerateOptions& options);
+
 struct FeaturesOptions {
   std::string model, file, out;
   std::int64_t max_length = 128;

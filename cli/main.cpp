@@ -122,6 +122,25 @@ Command predict_command(CLI::App& root, PredictOptions& options) {
   return {app, [&options] { return run_predict(options); }, true};
 }
 
+Command generate_command(CLI::App& root, GenerateOptions& options) {
+  auto* app = root.add_subcommand("generate", "Let a language model go on from prompts");
+  app->add_option("model", options.model, "Model folder, run folder or org/name")->required();
+  app->add_option("prompts_given", options.texts, "Prompts")->type_name("PROMPT");
+  app->add_option("--prompts", options.prompts, "Text file of prompts, one a line");
+  app->add_option("--out", options.out, "JSONL file for --prompts; an interrupted run goes on where it ends");
+  app->add_option("--new-tokens", options.new_tokens, "Most new tokens for each prompt")->check(CLI::Range(1, 1 << 24));
+  app->add_option("--temperature", options.temperature, "0: always the likeliest token")->check(CLI::NonNegativeNumber);
+  app->add_option("--top-k", options.top_k, "Draw from the k likeliest; 0: from all")->check(CLI::NonNegativeNumber);
+  app->add_option("--top-p", options.top_p, "Draw from the likeliest that make up this share")
+      ->check(CLI::Range(1e-9, 1.0));
+  app->add_option("--seed", options.seed, "Of the draws");
+  app->add_option("--stop", options.stops, "End a text before this string; may be given often")->expected(1);
+  app->add_flag("--ignore-end", options.ignore_end, "Go on past the token that ends a text");
+  app->add_option("--dtype", options.dtype, "Of the matrix products")->check(CLI::IsMember({"fp32", "bf16"}));
+  add_threads(app, &options.threads);
+  return {app, [&options] { return run_generate(options); }, true};
+}
+
 Command features_command(CLI::App& root, FeaturesOptions& options) {
   auto* app = root.add_subcommand(
       "features", "Write hidden states and logits for the lines of a file, to compare with other tools");
@@ -147,7 +166,8 @@ Command export_command(CLI::App& root, ExportOptions& options) {
 
 Command loss_command(CLI::App& root, LossOptions& options) {
   auto* app = root.add_subcommand("loss", "Print a loss in float64, so that anyone can check its formula");
-  app->add_option("kind", options.kind, "forward_kl, mean_squared_error, cross_entropy")->required();
+  app->add_option("kind", options.kind, "forward_kl, reverse_kl, generalised_jsd, mean_squared_error, cross_entropy")
+      ->required();
   app->add_option("--student", options.student, "Student's logits: '[..]' or '[[..], ..]'")->required();
   app->add_option("--teacher", options.teacher, "Teacher's logits, of the same shape");
   app->add_option("--labels", options.labels, "Class indices or values: '[..]'; -1 is none");
@@ -218,6 +238,7 @@ int dispatch(int argc, char** argv) {
   EvalOptions eval;
   PredictOptions predict;
   FeaturesOptions features;
+  GenerateOptions generate;
   ExportOptions exporting;
   LossOptions loss;
   TokenizeOptions tokenize;
@@ -225,9 +246,10 @@ int dispatch(int argc, char** argv) {
   InitOptions init;
   RecipeOptions recipe;
   std::vector<Command> commands{
-      train_command(app, train),      eval_command(app, eval),         predict_command(app, predict),
-      export_command(app, exporting), features_command(app, features), tokenize_command(app, tokenize),
-      loss_command(app, loss),        inspect_command(app, inspect),   init_command(app, init)};
+      train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
+      export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
+      generate_command(app, generate), loss_command(app, loss),         inspect_command(app, inspect),
+      init_command(app, init)};
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

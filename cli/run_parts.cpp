@@ -25,33 +25,49 @@ std::string with_task(const std::string& json, const Task& task) {
   return write_json(keys);
 }
 
+template <class Family>
+void resize_common(Family& family, const StudentConfig& wanted) {
+  family.num_hidden_layers = wanted.layers.value_or(family.num_hidden_layers);
+  family.hidden_size = wanted.hidden.value_or(family.hidden_size);
+  family.num_attention_heads = wanted.heads.value_or(family.num_attention_heads);
+  family.intermediate_size = wanted.intermediate.value_or(family.intermediate_size);
+  if (family.hidden_size % family.num_attention_heads != 0)
+    fail_as(ExitCode::bad_input, "student.hidden is {}, which {} attention heads do not divide; set student.heads too",
+            family.hidden_size, family.num_attention_heads);
+}
+
+void resize(BertConfig& bert, const StudentConfig& wanted) {
+  resize_common(bert, wanted);
+  if (!wanted.dropout) return;
+  bert.hidden_dropout_prob = bert.attention_probs_dropout_prob = *wanted.dropout;
+  bert.classifier_dropout.reset();
+}
+
+// Groups of query heads keep their size, and heads their width where the hidden width stays.
+void resize(LlamaConfig& llama, const StudentConfig& wanted) {
+  const std::int64_t group = llama.num_attention_heads / llama.num_key_value_heads;
+  resize_common(llama, wanted);
+  if (llama.num_attention_heads % group != 0)
+    fail_as(ExitCode::bad_input,
+            "student.heads is {}, which does not share out to groups of {} that read the same keys",
+            llama.num_attention_heads, group);
+  llama.num_key_value_heads = llama.num_attention_heads / group;
+  if (wanted.hidden || wanted.heads) llama.head_dim = llama.hidden_size / llama.num_attention_heads;
+  if (llama.head_dim % 2 != 0)
+    fail_as(ExitCode::bad_input, "the student's heads are {} wide; rotary positions need an even width",
+            llama.head_dim);
+  if (wanted.dropout.value_or(0) != 0)
+    fail_as(ExitCode::bad_input, "student.dropout is {}, but decoders are built without dropout; set it to 0 or null",
+            *wanted.dropout);
+}
+
 // The base's config with what the recipe changes; text of the base's config.json travels on.
 ModelConfig student_config(const ModelConfig& base, const StudentConfig& wanted, const Task& task) {
   ModelConfig config = base;
   config.head = head_of(task);
   config.json = with_task(base.json, task);
-  std::visit(
-      [&](BertConfig& bert) {
-        config.head.architectures = {"BertForSequenceClassification"};
-        bert.num_hidden_layers = wanted.layers.value_or(bert.num_hidden_layers);
-        bert.hidden_size = wanted.hidden.value_or(bert.hidden_size);
-        bert.num_attention_heads = wanted.heads.value_or(bert.num_attention_heads);
-        bert.intermediate_size = wanted.intermediate.value_or(bert.intermediate_size);
-        if (bert.hidden_size % bert.num_attention_heads != 0)
-          fail_as(ExitCode::bad_input,
-                  "student.hidden is {}, which {} attention heads do not divide; set student.heads too",
-                  bert.hidden_size, bert.num_attention_heads);
-        if (wanted.dropout) {
-          bert.hidden_dropout_prob = bert.attention_probs_dropout_prob = *wanted.dropout;
-          bert.classifier_dropout.reset();
-        }
-      },
-      config.family);
+  std::visit([&](auto& family) { resize(family, wanted); }, config.family);
   return config;
-}
-
-std::int64_t layer_count(const ModelConfig& config) {
-  return std::visit([](const auto& family) { return family.num_hidden_layers; }, config.family);
 }
 
 // Which layers of the base the student's layers are copied from: the recipe's list, else the lowest.
@@ -81,8 +97,7 @@ ModelOptions student_options(const Recipe& recipe, const Task& task) {
 }
 
 void require_positions(Model& model, const Recipe& recipe, std::string_view who) {
-  const auto most =
-      std::visit([](const auto& family) { return family.max_position_embeddings; }, model.config().family);
+  const std::int64_t most = most_positions(model.config().family);
   if (recipe.data.max_length > most)
     fail_as(ExitCode::bad_input, "data.max_length is {}, but the {} has positions for {} tokens",
             recipe.data.max_length, who, most);
@@ -150,7 +165,7 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
     models.student = random_model(config, options, random);
     models.fresh = {"every weight"};
   } else {
-    const auto layers = copied_layers(recipe.student, layer_count(config), layer_count(base->config()));
+    const auto layers = copied_layers(recipe.student, layer_count(config.family), layer_count(base->config().family));
     const bool same_labels =
         from_teacher ? is_identity(models.columns) : base->config().head.labels == config.head.labels;
     models.student = student_model(*base, config, layers, same_labels, options, random, &models.fresh);
@@ -162,10 +177,10 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
 std::string describe_model(Model& model) {
   const double parameters = static_cast<double>(model.parameter_count());
   return std::visit(
-      [&](const BertConfig& bert) {
+      [&](const auto& family) {
         return fmt::format("{}, {} layers x {}, {} heads, MLP {}; {:.1f} M parameters, {:.1f} MB in fp32",
-                           model_type(bert), bert.num_hidden_layers, bert.hidden_size, bert.num_attention_heads,
-                           bert.intermediate_size, parameters / 1e6, parameters * 4 / 1e6);
+                           model_type(family), family.num_hidden_layers, family.hidden_size, family.num_attention_heads,
+                           family.intermediate_size, parameters / 1e6, parameters * 4 / 1e6);
       },
       model.config().family);
 }

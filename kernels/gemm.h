@@ -10,4 +10,14 @@ namespace dsd {
 // and b has unit stride in one dimension, c in its second.
 void gemm(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, bool adds);
 
+// The same for pieces of fp32 matrices in host memory, by rows: c [m, n] (+)= a b, a being [m, k], or [k, m] where it
+// is to be transposed. One thread where a parallel loop calls it.
+struct Piece {
+  const float* data;
+  std::int64_t stride;  // between rows
+  bool transposed = false;
+};
+void gemm_piece(std::int64_t m, std::int64_t n, std::int64_t k, const Piece& a, const Piece& b, float* c,
+                std::int64_t c_stride, bool adds);
+
 }  // namespace dsd

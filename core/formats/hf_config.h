@@ -35,7 +35,40 @@ struct BertConfig {
   bool operator==(const BertConfig&) const = default;
 };
 
-using FamilyConfig = std::variant<BertConfig>;
+// How a decoder stretches its rotary frequencies beyond the length that it was trained on.
+struct RopeScaling {
+  enum class Kind { none, linear, llama3 } kind = Kind::none;
+  double factor = 1;
+  double low_frequency_factor = 1, high_frequency_factor = 4;  // llama3
+  std::int64_t original_positions = 8192;                      // llama3
+
+  bool operator==(const RopeScaling&) const = default;
+};
+
+// The decoder that Llama, Mistral, Qwen2 and SmolLM2 share.
+struct LlamaConfig {
+  std::string type = "llama";  // model_type: llama, mistral or qwen2
+  std::int64_t vocab_size = 32000;
+  std::int64_t hidden_size = 4096;
+  std::int64_t num_hidden_layers = 32;
+  std::int64_t num_attention_heads = 32;
+  std::int64_t num_key_value_heads = 32;
+  std::int64_t head_dim = 128;
+  std::int64_t intermediate_size = 11008;
+  std::int64_t max_position_embeddings = 2048;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000;
+  RopeScaling rope_scaling;
+  bool qkv_bias = false, out_bias = false, mlp_bias = false;
+  std::int64_t sliding_window = 0;  // tokens that a query sees, itself included; 0: all before it
+  double initializer_range = 0.02;
+  bool tie_word_embeddings = false;
+  std::optional<std::int64_t> bos_token_id, eos_token_id, pad_token_id;
+
+  bool operator==(const LlamaConfig&) const = default;
+};
+
+using FamilyConfig = std::variant<BertConfig, LlamaConfig>;
 
 enum class ProblemType { regression, single_label_classification, multi_label_classification };
 
@@ -59,7 +92,14 @@ ModelConfig parse_model_config(std::string_view json, const std::string& source)
 // the dtype of the file beside it (f32, bf16, f16).
 std::string write_model_config(const ModelConfig& config, Dtype weights);
 
-std::string_view model_type(const FamilyConfig& family);  // "bert"
+std::string_view model_type(const FamilyConfig& family);  // "bert", "llama", "qwen2", ...
+
+// What every family counts.
+std::int64_t vocab_size(const FamilyConfig& family);
+std::int64_t layer_count(const FamilyConfig& family);
+std::int64_t hidden_size(const FamilyConfig& family);
+std::int64_t intermediate_size(const FamilyConfig& family);
+std::int64_t most_positions(const FamilyConfig& family);
 
 // True for labels like LABEL_0, which say nothing; false for regression, whose one output has no name to match.
 bool has_placeholder_labels(const HeadInfo& head);

@@ -1,11 +1,12 @@
 #include <algorithm>
 #include <cctype>
-#include <cmath>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/gguf_model.h"
 #include "core/formats/hf_config.h"
+#include "core/formats/hf_config_keys.h"
+#include "core/formats/hf_config_llama.h"
 #include "core/formats/hf_config_names.h"
 #include "core/formats/json.h"
 
@@ -13,71 +14,9 @@ namespace dsd {
 namespace {
 
 constexpr std::size_t kMostConfigBytes = std::size_t{1} << 24;
-constexpr std::int64_t kMostCount = std::int64_t{1} << 24;  // of anything that a config counts
-constexpr std::int64_t kMostLayers = 10'000;
 constexpr std::int64_t kMostLabels = 1'000'000;
 
-// Members of one object, each checked for type and range. A key that is null counts as absent.
-class Keys {
- public:
-  Keys(const Json& object, const std::string& source) : object_(object), source_(source) {}
-
-  const Json* find(const char* key) const {
-    const auto found = object_.find(key);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-  bool states(const char* key) const { return object_.contains(key); }
-
-  std::int64_t integer(const char* key, std::int64_t least, std::int64_t most,
-                       std::optional<std::int64_t> fallback = std::nullopt) const {
-    const std::string expected = fmt::format("a whole number from {} to {}", least, most);
-    const Json* value = find(key);
-    if (value == nullptr) return or_missing(key, fallback, expected);
-    if (!value->is_number_integer() || *value < least || *value > most) wrong(key, expected);
-    return value->get<std::int64_t>();
-  }
-
-  double number(const char* key, double least, double below, double fallback) const {
-    const Json* value = find(key);
-    if (value == nullptr) return fallback;
-    const double result = value->is_number() ? value->get<double>() : std::nan("");
-    if (!(result >= least && result < below))
-      wrong(key, fmt::format("a number of at least {} and below {}", least, below));
-    return result;
-  }
-
-  bool boolean(const char* key, bool fallback) const {
-    const Json* value = find(key);
-    if (value == nullptr) return fallback;
-    if (!value->is_boolean()) wrong(key, "true or false");
-    return value->get<bool>();
-  }
-
-  std::string text(const char* key, std::optional<std::string> fallback = std::nullopt) const {
-    const Json* value = find(key);
-    if (value == nullptr) return or_missing(key, fallback, "a text");
-    if (!value->is_string()) wrong(key, "a text");
-    return value->get<std::string>();
-  }
-
-  [[noreturn]] void wrong(const char* key, const std::string& expected) const {
-    fail("{}: '{}' is {}; expected {}", source_, key, object_.at(key).dump(-1, ' ', true).substr(0, 80), expected);
-  }
-
-  const std::string& source() const { return source_; }
-
- private:
-  template <class T>
-  T or_missing(const char* key, const std::optional<T>& fallback, const std::string& expected) const {
-    if (!fallback) fail("{}: '{}' is missing; expected {}", source_, key, expected);
-    return *fallback;
-  }
-
-  const Json& object_;
-  const std::string& source_;
-};
-
-Activation read_activation(const Keys& keys) {
+Activation read_activation(const ConfigKeys& keys) {
   const std::string name = keys.text("hidden_act", "gelu");
   const std::optional<Activation> activation = activation_from_name(name);
   if (!activation) fail("{}: 'hidden_act' is '{}'; supported: {}", keys.source(), brief(name), activation_names());
@@ -85,7 +24,7 @@ Activation read_activation(const Keys& keys) {
 }
 
 // What a BERT config may ask for that would change the numbers and is not built.
-void refuse_unsupported_bert(const Keys& keys) {
+void refuse_unsupported_bert(const ConfigKeys& keys) {
   const std::string positions = keys.text("position_embedding_type", "absolute");
   if (positions != "absolute")
     fail("{}: 'position_embedding_type' is '{}'; supported: absolute", keys.source(), brief(positions));
@@ -93,7 +32,7 @@ void refuse_unsupported_bert(const Keys& keys) {
     if (keys.boolean(key, false)) fail("{}: '{}' is true; only encoders are supported for bert", keys.source(), key);
 }
 
-BertConfig read_bert(const Keys& keys) {
+BertConfig read_bert(const ConfigKeys& keys) {
   refuse_unsupported_bert(keys);
   BertConfig config;
   config.vocab_size = keys.integer("vocab_size", 1, kMostCount);
@@ -122,17 +61,19 @@ BertConfig read_bert(const Keys& keys) {
   return config;
 }
 
-FamilyConfig read_family(const Keys& keys) {
+FamilyConfig read_family(const ConfigKeys& keys) {
   const std::string type = keys.text("model_type");
-  if (type != "bert") fail("{}: 'model_type' is '{}'; supported: bert", keys.source(), brief(type));
+  if (type != "bert" && !is_llama_type(type))
+    fail("{}: 'model_type' is '{}'; supported: bert, {}", keys.source(), brief(type), llama_types());
   if (keys.find("quantization_config") != nullptr)
     fail("{}: 'quantization_config' is there; quantised checkpoints cannot be read, use the original one",
          keys.source());
-  return read_bert(keys);
+  if (type == "bert") return read_bert(keys);
+  return read_llama(keys, type);
 }
 
 // id2label in the order of the ids: complete from 0, each name once.
-std::vector<std::string> read_labels(const Keys& keys, const Json& id2label) {
+std::vector<std::string> read_labels(const ConfigKeys& keys, const Json& id2label) {
   if (!id2label.is_object() || id2label.empty()) keys.wrong("id2label", "an object of ids with their labels");
   const std::size_t count = id2label.size();
   std::vector<std::optional<std::string>> by_id(count);
@@ -156,7 +97,7 @@ std::vector<std::string> read_labels(const Keys& keys, const Json& id2label) {
   return labels;
 }
 
-std::vector<std::string> read_architectures(const Keys& keys) {
+std::vector<std::string> read_architectures(const ConfigKeys& keys) {
   const Json* value = keys.find("architectures");
   std::vector<std::string> names;
   if (value == nullptr) return names;
@@ -168,7 +109,7 @@ std::vector<std::string> read_architectures(const Keys& keys) {
   return names;
 }
 
-HeadInfo read_head(const Keys& keys) {
+HeadInfo read_head(const ConfigKeys& keys) {
   HeadInfo head;
   head.architectures = read_architectures(keys);
   const bool classifies =
@@ -200,7 +141,7 @@ ModelConfig read_model_config(const std::filesystem::path& folder) {
 ModelConfig parse_model_config(std::string_view json, const std::string& source) {
   const Json object = parse_json(json, source);
   if (!object.is_object()) fail("{}: holds no JSON object; expected a model's config", source);
-  const Keys keys(object, source);
+  const ConfigKeys keys(object, source);
   return {read_family(keys), read_head(keys), std::string(json)};
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/formats/hf_config.h"
+#include "core/formats/hf_config_llama.h"
 #include "core/formats/hf_config_names.h"
 #include "core/formats/json.h"
 
@@ -42,15 +43,6 @@ std::string_view name_of(const Table& table, Value wanted) {
   return {};  // every value of the closed sets has a row
 }
 
-// An equal value stays as it was spelt.
-template <class T>
-void put(Json& json, const char* key, const T& value) {
-  Json fresh = value;
-  const auto found = json.find(key);
-  if (found == json.end()) json[key] = std::move(fresh);
-  else if (*found != fresh) *found = std::move(fresh);
-}
-
 void put_family(Json& json, const BertConfig& config) {
   put(json, "vocab_size", config.vocab_size);
   put(json, "hidden_size", config.hidden_size);
@@ -74,6 +66,8 @@ void put_family(Json& json, const BertConfig& config) {
   put(json, "tie_word_embeddings", config.tie_word_embeddings);
   put(json, "position_embedding_type", "absolute");
 }
+
+void put_family(Json& json, const LlamaConfig& config) { put_llama(json, config); }
 
 void put_labels(Json& json, const std::vector<std::string>& labels) {
   Json id2label = Json::object(), label2id = Json::object();
@@ -125,7 +119,24 @@ std::string_view problem_type_names() {
 }
 
 std::string_view model_type(const FamilyConfig& family) {
-  return std::visit([](const BertConfig&) -> std::string_view { return "bert"; }, family);
+  if (const auto* llama = std::get_if<LlamaConfig>(&family)) return llama->type;
+  return "bert";
+}
+
+std::int64_t vocab_size(const FamilyConfig& family) {
+  return std::visit([](const auto& config) { return config.vocab_size; }, family);
+}
+std::int64_t layer_count(const FamilyConfig& family) {
+  return std::visit([](const auto& config) { return config.num_hidden_layers; }, family);
+}
+std::int64_t hidden_size(const FamilyConfig& family) {
+  return std::visit([](const auto& config) { return config.hidden_size; }, family);
+}
+std::int64_t intermediate_size(const FamilyConfig& family) {
+  return std::visit([](const auto& config) { return config.intermediate_size; }, family);
+}
+std::int64_t most_positions(const FamilyConfig& family) {
+  return std::visit([](const auto& config) { return config.max_position_embeddings; }, family);
 }
 
 std::string write_model_config(const ModelConfig& config, Dtype weights) {

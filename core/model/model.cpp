@@ -7,6 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/model/families/bert.h"
+#include "core/model/families/llama.h"
 
 namespace dsd {
 namespace {
@@ -29,12 +30,24 @@ std::unique_ptr<Model> make_model(const BertConfig&, const ModelConfig& config, 
   return std::make_unique<Bert>(config, options, parts);
 }
 
+std::unique_ptr<Model> make_model(const LlamaConfig&, const ModelConfig& config, const ModelOptions& options, bool) {
+  return std::make_unique<Llama>(config, options);
+}
+
 std::unique_ptr<Model> make_model(const ModelConfig& config, const ModelOptions& options, bool pooler) {
   return std::visit([&](const auto& family) { return make_model(family, config, options, pooler); }, config.family);
 }
 
 const TensorInfo* find_tensor(const BertConfig&, const Checkpoint& checkpoint, const std::string& name) {
   return find_bert_tensor(checkpoint, name);
+}
+
+const TensorInfo* find_tensor(const LlamaConfig&, const Checkpoint& checkpoint, const std::string& name) {
+  return find_llama_tensor(checkpoint, name);
+}
+
+void check_checkpoint(const LlamaConfig&, const Checkpoint& checkpoint, std::span<const WeightEntry> table) {
+  check_llama_checkpoint(checkpoint, table);
 }
 
 void check_checkpoint(const BertConfig&, const Checkpoint& checkpoint, std::span<const WeightEntry> table) {
@@ -135,6 +148,10 @@ std::int64_t Model::parameter_count() {
   return count;
 }
 
+KvCache Model::make_cache(std::int64_t, std::int64_t) const {
+  fail("this model is an encoder: it reads a text whole and cannot go on with one");
+}
+
 ModelOptions frozen_options(const ModelConfig& config) {
   ModelOptions options{.head = HeadKind::none, .trainable = false};
   for (const std::string& name : config.head.architectures) {
@@ -144,6 +161,8 @@ ModelOptions frozen_options(const ModelConfig& config) {
       options.outputs = static_cast<std::int64_t>(config.head.labels.size());
     } else if (name.ends_with("ForMaskedLM") || name.ends_with("ForPreTraining")) {
       options.head = HeadKind::masked_tokens;
+    } else if (name.ends_with("ForCausalLM")) {
+      options.head = HeadKind::next_token;
     }
   }
   return options;

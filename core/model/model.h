@@ -33,13 +33,16 @@ class Model {
   virtual std::span<Parameter> parameters() = 0;
   virtual const ModelConfig& config() const = 0;
 
+  // Room for `capacity` tokens of each sequence; Error for a model that cannot go on with a text.
+  virtual KvCache make_cache(std::int64_t sequences, std::int64_t capacity) const;
+
   // How its parameters stand in a checkpoint; empty for a model that no checkpoint holds.
   virtual std::span<const WeightEntry> weights() const { return {}; }
 
   std::int64_t parameter_count();
 };
 
-enum class HeadKind { classes, values, masked_tokens, none };
+enum class HeadKind { classes, values, masked_tokens, next_token, none };
 
 struct ModelOptions {
   HeadKind head = HeadKind::classes;

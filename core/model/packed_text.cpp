@@ -57,4 +57,20 @@ PackedRows select(const PackedRows& rows, const Tensor& index) {
           .positions = rows.positions.index_select(0, index)};
 }
 
+Tensor positions_after(const KvCache& cache, const PackedRows& rows) {
+  const std::int64_t sequences = rows.offsets.size(0) - 1;
+  if (static_cast<std::int64_t>(cache.counts.size()) != sequences)
+    fail("a cache of {} sequences cannot go on with {}", cache.counts.size(), sequences);
+  Tensor positions = rows.positions.clone();
+  const auto* offsets = rows.offsets.const_data_ptr<std::int32_t>();
+  for (std::int64_t s = 0; s < sequences; ++s)
+    positions.narrow(0, offsets[s], offsets[s + 1] - offsets[s]).add_(cache.counts[static_cast<std::size_t>(s)]);
+  return positions;
+}
+
+void count_rows(KvCache& cache, const Tensor& offsets) {
+  const auto* bounds = offsets.const_data_ptr<std::int32_t>();
+  for (std::size_t s = 0; s < cache.counts.size(); ++s) cache.counts[s] += bounds[s + 1] - bounds[s];
+}
+
 }  // namespace dsd

@@ -8,10 +8,9 @@ namespace dsd {
 namespace {
 
 Capabilities capabilities_of(const ModelConfig& config) {
-  const auto& bert = std::get<BertConfig>(config.family);
   return {.classes = static_cast<std::int64_t>(config.head.labels.size()),
-          .layers = bert.num_hidden_layers,
-          .hidden = bert.hidden_size,
+          .layers = layer_count(config.family),
+          .hidden = hidden_size(config.family),
           .captures = true};
 }
 

@@ -14,12 +14,9 @@ struct Shape {
 };
 
 Shape shape_of(Model& model) {
-  return std::visit(
-      [](const BertConfig& config) {
-        return Shape{static_cast<double>(config.num_hidden_layers), static_cast<double>(config.hidden_size),
-                     static_cast<double>(config.intermediate_size)};
-      },
-      model.config().family);
+  const FamilyConfig& family = model.config().family;
+  return {static_cast<double>(layer_count(family)), static_cast<double>(hidden_size(family)),
+          static_cast<double>(intermediate_size(family))};
 }
 
 // Floats that a layer keeps for its backward, a token: input, queries, keys, values, context, two normalised rows, the

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/random.h"
+#include "core/types/kv_cache.h"
 #include "core/types/weight.h"
 
 namespace dsd {
@@ -66,9 +67,10 @@ struct TeacherOutputs {
 
 // How a forward runs.
 struct Pass {
-  bool train = false;  // dropout on, gradients wanted
-  Tensor embeddings;   // [T, H] in place of the word look-up; undefined: look up
-  RandomKey dropout;   // used when train is true
+  bool train = false;        // dropout on, gradients wanted
+  Tensor embeddings;         // [T, H] in place of the word look-up; undefined: look up
+  RandomKey dropout;         // used when train is true
+  KvCache* cache = nullptr;  // decoders at inference: keys and values of what came before, taken further
   int stream = 0;
 };
 

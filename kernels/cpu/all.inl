@@ -2,7 +2,10 @@
 #include "kernels/cpu/activation.inl"
 #include "kernels/cpu/adamw.inl"
 #include "kernels/cpu/attention.inl"
+#include "kernels/cpu/decoder.inl"
+#include "kernels/cpu/few_rows.inl"
 #include "kernels/cpu/norm.inl"
+#include "kernels/cpu/vocabulary.inl"
 
 namespace dsd::cpu {
 namespace {
@@ -17,6 +20,15 @@ constexpr Functions make_functions() {
           .activation_backward = activation_backward,
           .attention_forward = attention_forward,
           .attention_backward = attention_backward,
+          .scale_norm_forward = scale_norm_forward,
+          .scale_norm_backward = scale_norm_backward,
+          .rotate = rotate,
+          .gate_forward = gate_forward,
+          .gate_backward = gate_backward,
+          .softmax_tile = softmax_tile,
+          .softmax_tile_backward = softmax_tile_backward,
+          .few_rows = few_rows,
+          .vocabulary_rows = vocabulary_rows,
           .round_to_bf16 = round_to_bf16};
 }
 

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/vocabulary_row_formula.h"
+
 namespace dsd::cpu {
 
 struct DropoutWords {
@@ -109,6 +111,72 @@ struct AttentionBackward {
   std::uint16_t *to_queries_bf16 = nullptr, *to_keys_bf16 = nullptr, *to_values_bf16 = nullptr;
 };
 
+// Of a pre-norm decoder. y = x / rms(x) * gain, N rows.
+struct ScaleNormForward {
+  const float *x = nullptr, *gain = nullptr;
+  float* out = nullptr;  // one of the two, or both
+  std::uint16_t* out_bf16 = nullptr;
+  float* inverse = nullptr;  // [N]; null: not saved
+  std::int64_t width = 0;
+  float epsilon = 0;
+};
+struct ScaleNormBackward {
+  const float *gradient = nullptr, *x = nullptr, *inverse = nullptr, *gain = nullptr;
+  float* to_x = nullptr;  // added to
+  std::int64_t width = 0;
+};
+
+// Rotary positions in place: pairs (i, i + head_width / 2) of each head.
+struct Rotation {
+  float* values = nullptr;
+  std::int64_t stride = 0, heads = 0, head_width = 0;
+  const std::int32_t* positions = nullptr;         // [N]
+  const float *cosine = nullptr, *sine = nullptr;  // [positions, head_width / 2]
+  bool backwards = false;
+};
+
+// silu(gate) * up, N rows of [gate | up].
+struct GateForward {
+  const float* gate_up = nullptr;
+  float* out = nullptr;  // one of the two
+  std::uint16_t* out_bf16 = nullptr;
+  std::int64_t width = 0;
+};
+struct GateBackward {
+  float* gate_up = nullptr;  // overwritten by its gradient
+  const float* gradient = nullptr;
+  std::int64_t width = 0;
+};
+
+// A tile of attention scores, rows of queries by columns of keys: the first `sinks` columns are seen by every row, and
+// of the rest row r sees those below last + r, of which the latest `window` (0: all).
+struct ScoreTile {
+  std::int64_t rows = 0, columns = 0, sinks = 0, last = 0, window = 0;
+  float scale = 1;
+  const float* distance_bias = nullptr;  // element c - r belongs to column c of row r; null: none
+  const float* key_bias = nullptr;       // [columns], 0 or -infinity; null: none
+};
+
+// c [m, n] (+)= a w^T for a few rows of a [m, k] against many of w [n, k] in bf16: as fast as w can be read.
+struct FewRows {
+  const float* a = nullptr;  // contiguous
+  const std::uint16_t* w = nullptr;
+  float* c = nullptr;
+  std::int64_t m = 0, k = 0, c_stride = 0;
+  bool adds = false;
+};
+inline constexpr std::int64_t kFewRows = 8;
+
+// Row losses over a vocabulary: see kernels/vocabulary_row.h.
+struct VocabularyRows {
+  float *student = nullptr, *teacher = nullptr;  // products, overwritten; teacher may be null
+  std::int64_t stride = 0, teacher_stride = 0, classes = 0;
+  const std::int32_t* labels = nullptr;  // null: none
+  VocabularyTerms terms;
+  float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
+  bool wants_gradient = true, bf16 = false;
+};
+
 struct Functions {
   void (*adamw)(AdamRow row, float* gradient, bool clears_gradient, float gradient_scale, std::int64_t count,
                 AdamConstants constants, AdamRates rates);
@@ -125,6 +193,24 @@ struct Functions {
   // `sums` [3 * heads * head_width] is added to.
   void (*attention_backward)(const AttentionBackward& work, float* sums, float* scratch, std::int64_t begin,
                              std::int64_t end);
+  void (*scale_norm_forward)(const ScaleNormForward& work, std::int64_t begin, std::int64_t end);
+  // `sums` [width], of the gain's gradient, is added to.
+  void (*scale_norm_backward)(const ScaleNormBackward& work, float* sums, std::int64_t begin, std::int64_t end);
+  void (*rotate)(const Rotation& work, std::int64_t begin, std::int64_t end);
+  void (*gate_forward)(const GateForward& work, std::int64_t begin, std::int64_t end);
+  void (*gate_backward)(const GateBackward& work, std::int64_t begin, std::int64_t end);
+  // Products become exp(score - largest), `inverse` [rows] 1 / sum, log_sums (null: not wanted) the log of the sum of
+  // exponentials.
+  void (*softmax_tile)(const ScoreTile& tile, float* scores, float* log_sums, std::int64_t log_stride, float* inverse);
+  // Products become probabilities, the probabilities' gradient that of the products. A row's delta is the product of
+  // its output with the output's gradient.
+  void (*softmax_tile_backward)(const ScoreTile& tile, float* scores, float* gradient, const float* log_sums,
+                                std::int64_t log_stride, const float* deltas, std::int64_t delta_stride,
+                                float* to_distance_bias);
+  // For rows begin ... end of w.
+  void (*few_rows)(const FewRows& work, std::int64_t begin, std::int64_t end);
+  // Adds to sums [4]: forward KL, reverse KL, generalised Jensen-Shannon, cross-entropy.
+  void (*vocabulary_rows)(const VocabularyRows& work, double* sums, std::int64_t begin, std::int64_t end);
   void (*round_to_bf16)(const float* from, std::uint16_t* to, std::int64_t count);
 };
 

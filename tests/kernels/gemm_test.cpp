@@ -11,8 +11,16 @@ using namespace dsd;
 TEST_CASE("products of plain, transposed and narrowed operands, written or added") {
   for (const at::ScalarType type : {at::kFloat, at::kDouble, at::kBFloat16}) {
     const at::ScalarType result = type == at::kBFloat16 ? at::kFloat : type;
-    for (const auto& [m, n, k] :
-         std::vector<std::array<std::int64_t, 3>>{{1, 1, 1}, {5, 7, 3}, {1, 9, 4}, {33, 1, 16}, {64, 48, 1}}) {
+    for (const auto& [m, n, k] : std::vector<std::array<std::int64_t, 3>>{{1, 1, 1},
+                                                                          {5, 7, 3},
+                                                                          {1, 9, 4},
+                                                                          {33, 1, 16},
+                                                                          {64, 48, 1},
+                                                                          {1, 5, 200},
+                                                                          {2, 7, 70},
+                                                                          {3, 7, 100},
+                                                                          {4, 9, 65},
+                                                                          {8, 16, 130}}) {
       for (int way = 0; way < 16; ++way) {
         at::Tensor a = (way & 1) != 0 ? sample::numbers({k, m + 2}, 1).to(type).narrow(1, 1, m).t()
                                       : sample::numbers({m, k + 3}, 1).to(type).narrow(1, 2, k);

@@ -1,0 +1,28 @@
+#pragma once
+// The keys of config.json that Llama, Mistral, Qwen2 and SmolLM2 share, read and written in the spellings of
+// transformers 4 and 5 alike (rope_theta and rope_scaling, or rope_parameters).
+
+#include <string>
+#include <string_view>
+
+#include "core/formats/hf_config.h"
+#include "core/formats/hf_config_keys.h"
+
+namespace dsd {
+
+bool is_llama_type(std::string_view model_type);
+std::string_view llama_types();  // for messages
+
+LlamaConfig read_llama(const ConfigKeys& keys, const std::string& type);
+void put_llama(Json& json, const LlamaConfig& config);
+
+// An equal value stays as it was spelt.
+template <class T>
+void put(Json& json, const char* key, const T& value) {
+  Json fresh = value;
+  const auto found = json.find(key);
+  if (found == json.end()) json[key] = std::move(fresh);
+  else if (*found != fresh) *found = std::move(fresh);
+}
+
+}  // namespace dsd
