@@ -189,9 +189,10 @@ void unpack(const fs::path& file, const fs::path& folder) {
   const Checkpoint checkpoint = Checkpoint::open(file);
   std::vector<TensorToWrite> tensors;
   for (const std::string& name : checkpoint.names()) tensors.push_back(dequantised(checkpoint.at(name), file.string()));
+  const GgufFile opened = GgufFile::open(file);
   write_folder_atomically(folder, false, [&](const fs::path& into) {
-    write_atomically(into / "config.json", hugging_face_config(GgufFile::open(file)));
-    copy_tokenizer_files(file, into);
+    write_atomically(into / "config.json", hugging_face_config(opened));
+    if (GgufKeys(opened).has("tokenizer.ggml.model")) copy_tokenizer_files(file, into);
     write_checkpoint(into, tensors, {{"format", "pt"}});
   });
 }

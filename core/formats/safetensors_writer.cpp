@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <stdexcept>
 
 #include "core/base/error.h"
 #include "core/formats/json.h"
@@ -96,6 +97,7 @@ std::vector<TensorToWrite> to_write(std::span<const TensorInfo> tensors) {
   std::vector<TensorToWrite> result;
   result.reserve(tensors.size());
   for (const TensorInfo& tensor : tensors) {
+    if (!is_plain(tensor)) throw std::logic_error("only plain tensors are written as they stand");
     const std::span<const std::byte> bytes = tensor.bytes;
     result.push_back({tensor.name, tensor.dtype, tensor.shape, [bytes](const Sink& sink) {
                         sink({reinterpret_cast<const char*>(bytes.data()), bytes.size()});

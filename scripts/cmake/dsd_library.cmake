@@ -2,8 +2,8 @@
 add_library(dsd_options INTERFACE)
 target_compile_features(dsd_options INTERFACE cxx_std_20)
 target_include_directories(dsd_options INTERFACE ${PROJECT_SOURCE_DIR})
-target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wno-restrict -Wshadow -Wnon-virtual-dtor
-  -Woverloaded-virtual>)
+target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-missing-field-initializers -Wshadow -Wnon-virtual-dtor
+  -Woverloaded-virtual> $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-restrict>)
 target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-Wall>)
 if(DSD_SANITIZE)
   target_compile_options(dsd_options INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-fsanitize=${DSD_SANITIZE}
