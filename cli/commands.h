@@ -87,6 +87,13 @@ struct TokenizeOptions {
 };
 int run_tokenize(const TokenizeOptions& options);
 
+struct InspectOptions {
+  std::string path;
+  std::string json;    // empty: none
+  std::string unpack;  // folder to write a GGUF file's Hugging Face files to; empty: none
+};
+int run_inspect(const InspectOptions& options);
+
 struct RecipeOptions {
   enum class Action { check, show, explain, list } action = Action::check;
   std::vector<std::string> files;

@@ -13,7 +13,7 @@
 #include "core/eval/generator.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
-#include "core/text/text_stream.h"
+#include "core/text/decode_stream.h"
 #include "core/text/utf8.h"
 
 namespace dsd {
@@ -41,7 +41,7 @@ class Output {
 
   // False once a stop string stands in the text, which then ends before it.
   bool add(std::int32_t token) {
-    text_ += stream_.add(token);
+    text_ += stream_.push(token);
     for (const std::string& stop : stops_) {
       const std::size_t at = text_.find(stop, shown_ > longest_stop() ? shown_ - longest_stop() : 0);
       if (at == std::string::npos) continue;
@@ -82,7 +82,7 @@ class Output {
     shown_ = end;
   }
 
-  TextStream stream_;
+  DecodeStream stream_;
   const std::vector<std::string>& stops_;
   bool prints_;
   std::string text_;

@@ -168,7 +168,8 @@ Command export_command(CLI::App& root, ExportOptions& options) {
 
 Command loss_command(CLI::App& root, LossOptions& options) {
   auto* app = root.add_subcommand("loss", "Print a loss in float64, so that anyone can check its formula");
-  app->add_option("kind", options.kind, "forward_kl, mean_squared_error, cross_entropy")->required();
+  app->add_option("kind", options.kind, "forward_kl, reverse_kl, generalised_jsd, mean_squared_error, cross_entropy")
+      ->required();
   app->add_option("--student", options.student, "Student's logits: '[..]' or '[[..], ..]'")->required();
   app->add_option("--teacher", options.teacher, "Teacher's logits, of the same shape");
   app->add_option("--labels", options.labels, "Class indices or values: '[..]'; -1 is none");
@@ -183,6 +184,16 @@ Command tokenize_command(CLI::App& root, TokenizeOptions& options) {
   app->add_option("model", options.model, "Model, or a tokenizer.json")->required();
   app->add_option("file", options.file, "Text file; a line ends at \\n alone")->required();
   return {app, [&options] { return run_tokenize(options); }};
+}
+
+Command inspect_command(CLI::App& root, InspectOptions& options) {
+  auto* app = root.add_subcommand("inspect", "List what a checkpoint holds: tensors, types, sizes, a checksum");
+  app->add_option("path", options.path, "Model folder, run folder, org/name, safetensors file or GGUF file")
+      ->required();
+  app->add_option("--json", options.json, "Write the listing to this file");
+  app->add_option("--unpack", options.unpack,
+                  "Write a GGUF file's config, tokenizer and weights (fp32) in Hugging Face layout to this folder");
+  return {app, [&options] { return run_inspect(options); }};
 }
 
 Command init_command(CLI::App& root, InitOptions& options) {
@@ -233,12 +244,14 @@ int dispatch(int argc, char** argv) {
   ExportOptions exporting;
   LossOptions loss;
   TokenizeOptions tokenize;
+  InspectOptions inspect;
   InitOptions init;
   RecipeOptions recipe;
   std::vector<Command> commands{
       train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
       export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
-      generate_command(app, generate), loss_command(app, loss),         init_command(app, init)};
+      generate_command(app, generate), loss_command(app, loss),         inspect_command(app, inspect),
+      init_command(app, init)};
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

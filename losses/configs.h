@@ -19,6 +19,30 @@ struct ForwardKlConfig {
   }
 };
 
+// Reverse KL(student || teacher) of softened classes (Gu et al. 2023, arXiv:2306.08543).
+struct ReverseKlConfig {
+  static constexpr std::string_view kind = "reverse_kl";
+  bool t_squared = true;
+  static void fields(auto& self, auto& v) {
+    v("t_squared", self.t_squared, "multiply by the temperature squared, so that gradients keep their size");
+  }
+};
+
+// Generalised Jensen-Shannon divergence of softened classes (Agarwal et al. 2023, arXiv:2306.13649).
+struct GeneralisedJsdConfig {
+  static constexpr std::string_view kind = "generalised_jsd";
+  double teacher_share = 0.5;
+  bool continuous = false;
+  bool t_squared = true;
+  static void fields(auto& self, auto& v) {
+    v("teacher_share", self.teacher_share, "the teacher's part in the mixture that both are compared with",
+      Range{.min = 0.001, .max = 0.999});
+    v("continuous", self.continuous,
+      "divide by teacher_share (1 - teacher_share): forward KL as the share nears 0, reverse KL as it nears 1");
+    v("t_squared", self.t_squared, "multiply by the temperature squared, so that gradients keep their size");
+  }
+};
+
 // Mean squared error: on logits against the teacher, or on values against the labels.
 struct MeanSquaredErrorConfig {
   static constexpr std::string_view kind = "mean_squared_error";
@@ -33,8 +57,9 @@ struct CrossEntropyConfig {
   }
 };
 
-using SoftLossConfig = std::variant<ForwardKlConfig, MeanSquaredErrorConfig>;     // student against teacher
-using HardLossConfig = std::variant<CrossEntropyConfig, MeanSquaredErrorConfig>;  // student against labels
+using SoftLossConfig = std::variant<ForwardKlConfig, ReverseKlConfig, GeneralisedJsdConfig,
+                                    MeanSquaredErrorConfig>;                      // against the teacher
+using HardLossConfig = std::variant<CrossEntropyConfig, MeanSquaredErrorConfig>;  // against labels
 
 struct LossesConfig {
   double soft_weight = 0.7;

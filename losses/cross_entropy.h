@@ -6,15 +6,19 @@
 
 namespace dsd {
 
-class CrossEntropy final : public Loss {
+class CrossEntropy final : public RowLoss {
  public:
   explicit CrossEntropy(const CrossEntropyConfig& config) : config_(config) {}
   std::string_view name() const override { return CrossEntropyConfig::kind; }
   Wanted student_wants() const override { return {}; }
   Wanted teacher_wants() const override { return {.heads = false}; }
-  Reach reach() const override { return Reach::row; }
   double count(const Batch& batch) const override;
   Tensor sum(const LossInput& input) const override;
+  VocabularyTerms terms(double coefficient) const override {
+    return {.cross_entropy = static_cast<float>(coefficient),
+            .label_smoothing = static_cast<float>(config_.label_smoothing)};
+  }
+  double of(const VocabularyTotals& totals) const override { return totals.cross_entropy; }
   double factor(double) const override { return 1.0; }
 
  private:

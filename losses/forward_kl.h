@@ -7,15 +7,16 @@
 
 namespace dsd {
 
-class ForwardKl final : public Loss {
+class ForwardKl final : public RowLoss {
  public:
   explicit ForwardKl(const ForwardKlConfig& config) : config_(config) {}
   std::string_view name() const override { return ForwardKlConfig::kind; }
   Wanted student_wants() const override { return {}; }
   Wanted teacher_wants() const override { return {}; }
-  Reach reach() const override { return Reach::row; }
   double count(const Batch& batch) const override;
   Tensor sum(const LossInput& input) const override;
+  VocabularyTerms terms(double coefficient) const override { return {.forward = static_cast<float>(coefficient)}; }
+  double of(const VocabularyTotals& totals) const override { return totals.forward; }
   double factor(double temperature) const override { return config_.t_squared ? temperature * temperature : 1.0; }
 
  private:

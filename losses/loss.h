@@ -11,6 +11,7 @@
 
 #include "core/types/batch.h"
 #include "core/types/outputs.h"
+#include "kernels/vocabulary_row.h"
 #include "losses/configs.h"
 #include "schedules/schedule.h"
 
@@ -37,6 +38,17 @@ class Loss {
   virtual Tensor sum(const LossInput& input) const = 0;  // scalar, fp32 or float64, differentiable
   // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
   virtual double factor(double temperature) const = 0;
+};
+
+// A loss of each row alone, which a head over a vocabulary evaluates in one walk with the other row losses
+// (losses/vocabulary_head.h); on dense scores it is a loss as any other.
+class RowLoss : public Loss {
+ public:
+  // Its own term with the given coefficient; the others stay 0.
+  virtual VocabularyTerms terms(double coefficient) const = 0;
+  // Its sum among those of a walk.
+  virtual double of(const VocabularyTotals& totals) const = 0;
+  Reach reach() const final { return Reach::row; }
 };
 
 std::unique_ptr<Loss> make_loss(const SoftLossConfig& config);

@@ -5,7 +5,10 @@
 
 namespace dsd {
 
-double row_count(const Batch& batch);           // rows that the first head reads
+double row_count(const Batch& batch);  // rows that the first head reads
+// Of rows of log-probabilities, KL(a || b) summed over rows; a class of probability 0 under a has no part.
+Tensor divergence(const Tensor& log_a, const Tensor& log_b);
+
 Tensor student_logits(const LossInput& input);  // [N, C] of the clean pass
 Tensor teacher_logits(const LossInput& input);  // [N, C] of the first teacher; Error when the classes differ
 

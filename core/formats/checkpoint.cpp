@@ -4,6 +4,7 @@
 #include <map>
 
 #include "core/base/error.h"
+#include "core/formats/gguf_model.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
 
@@ -76,27 +77,50 @@ std::vector<SafetensorsFile> open_shards(const fs::path& folder, const WeightMap
 
 }  // namespace
 
-Checkpoint Checkpoint::open(const fs::path& folder) {
+Checkpoint Checkpoint::open(const fs::path& path) {
   std::error_code error;
-  WeightMap map;
-  std::vector<SafetensorsFile> files;
-  std::map<std::string, std::size_t> places;  // file name to index
-  if (fs::exists(folder / kWeights, error)) {
-    files.push_back(SafetensorsFile::open(folder / kWeights));
-    places.emplace(kWeights, 0);
-    for (const TensorInfo& tensor : files.front().tensors()) map.emplace(tensor.name, kWeights);
-  } else if (fs::exists(folder / kIndex, error)) {
-    map = read_index(folder / kIndex);
-    files = open_shards(folder, map, places);
-  } else {
-    fail_without_weights(folder);
+  if (!fs::is_regular_file(path, error)) return of_folder(path);
+  if (is_gguf(path)) {
+    struct Opened {
+      GgufFile file;
+      std::vector<TensorInfo> tensors;
+    };
+    auto opened = std::make_shared<Opened>(GgufFile::open(path));
+    opened->tensors = hugging_face_tensors(opened->file);
+    const std::span<const TensorInfo> tensors = opened->tensors;
+    return of_tensors(path, std::move(opened), tensors);
   }
+  const auto file = std::make_shared<const SafetensorsFile>(SafetensorsFile::open(path));
+  return of_tensors(path, file, file->tensors());
+}
+
+Checkpoint Checkpoint::of_tensors(const fs::path& file, std::shared_ptr<const void> owner,
+                                  std::span<const TensorInfo> tensors) {
+  Checkpoint checkpoint;
+  checkpoint.folder_ = file;
+  checkpoint.owner_ = std::move(owner);
+  for (const TensorInfo& tensor : tensors) checkpoint.tensors_.push_back(&tensor);
+  std::ranges::sort(checkpoint.tensors_, {}, &TensorInfo::name);
+  for (const TensorInfo* tensor : checkpoint.tensors_) checkpoint.names_.push_back(tensor->name);
+  return checkpoint;
+}
+
+Checkpoint Checkpoint::of_folder(const fs::path& folder) {
+  std::error_code error;
+  if (fs::exists(folder / kWeights, error)) {
+    const auto file = std::make_shared<const SafetensorsFile>(SafetensorsFile::open(folder / kWeights));
+    return of_tensors(folder, file, file->tensors());
+  }
+  if (!fs::exists(folder / kIndex, error)) fail_without_weights(folder);
+  const WeightMap map = read_index(folder / kIndex);
+  std::map<std::string, std::size_t> places;  // file name to index
+  const auto files = std::make_shared<const std::vector<SafetensorsFile>>(open_shards(folder, map, places));
 
   Checkpoint checkpoint;
   checkpoint.folder_ = folder;
-  checkpoint.files_ = std::make_shared<const std::vector<SafetensorsFile>>(std::move(files));
+  checkpoint.owner_ = files;
   for (const auto& [name, file_name] : map) {
-    const SafetensorsFile& file = (*checkpoint.files_)[places.at(file_name)];
+    const SafetensorsFile& file = (*files)[places.at(file_name)];
     const TensorInfo* tensor = file.find(name);
     if (tensor == nullptr)
       fail("{}: tensor '{}' is not in it, but {} says so; fetch the model again", file.source(), brief(name), kIndex);
@@ -124,11 +148,14 @@ std::uint64_t Checkpoint::total_bytes() const {
   return total;
 }
 
-Key128 Checkpoint::content_hash() const {
+Key128 Checkpoint::content_hash() const { return dsd::content_hash(tensors_); }
+
+Key128 content_hash(std::span<const TensorInfo* const> tensors) {
   Hasher hasher;
-  for (const TensorInfo* tensor : tensors_) {
+  for (const TensorInfo* tensor : tensors) {
     hasher.text(tensor->name).text(dtype_name(tensor->dtype));
     hasher.values(std::span<const std::int64_t>(tensor->shape)).values(tensor->bytes);
+    if (tensor->interleaved_rows > 0) hasher.number(static_cast<std::uint64_t>(tensor->interleaved_rows));
   }
   return hasher.key();
 }

@@ -1,6 +1,6 @@
 #pragma once
-// The weights of a model folder: model.safetensors, or the shards that model.safetensors.index.json names, as one table
-// of tensors over memory maps; and the writer of such a folder's weights.
+// The weights of a model: model.safetensors in its folder, the shards that model.safetensors.index.json names, or one
+// GGUF file, as one table of tensors under Hugging Face names over memory maps; and the writer of a folder's weights.
 
 #include <cstdint>
 #include <filesystem>
@@ -15,27 +15,36 @@
 
 namespace dsd {
 
-// Copies share the maps; a TensorInfo and its bytes live as long as one copy, or as what owner() gave.
+// Copies share the maps; a TensorInfo and its bytes live as long as one copy, or as what owner() gave. Its values are
+// read by read_rows (tensor_info.h) whatever its type; `bytes` are values in order only where is_plain says so.
 class Checkpoint {
  public:
-  static Checkpoint open(const std::filesystem::path& folder);
+  // A model's folder, a safetensors file or a GGUF file.
+  static Checkpoint open(const std::filesystem::path& path);
 
-  const std::filesystem::path& folder() const { return folder_; }
-  std::span<const std::string> names() const { return names_; }  // sorted
-  const TensorInfo* find(std::string_view name) const;           // null when there is none
-  const TensorInfo& at(std::string_view name) const;             // Error naming folder and tensor
-  std::uint64_t total_bytes() const;                             // of all tensors
-  std::shared_ptr<const void> owner() const { return files_; }
+  const std::filesystem::path& folder() const { return folder_; }  // as it was opened: a file where it is one
+  std::span<const std::string> names() const { return names_; }    // sorted
+  const TensorInfo* find(std::string_view name) const;             // null when there is none
+  const TensorInfo& at(std::string_view name) const;               // Error naming folder and tensor
+  std::uint64_t total_bytes() const;                               // of all tensors
+  std::shared_ptr<const void> owner() const { return owner_; }
 
   // Of names, dtypes, shapes and bytes; the same however the tensors are spread over files. Reads every byte.
   Key128 content_hash() const;
 
  private:
+  static Checkpoint of_folder(const std::filesystem::path& folder);
+  static Checkpoint of_tensors(const std::filesystem::path& file, std::shared_ptr<const void> owner,
+                               std::span<const TensorInfo> tensors);
+
   std::filesystem::path folder_;
-  std::shared_ptr<const std::vector<SafetensorsFile>> files_;
+  std::shared_ptr<const void> owner_;  // of the tensors and their maps
   std::vector<std::string> names_;
   std::vector<const TensorInfo*> tensors_;  // beside names_
 };
+
+// The same for tensors that are sorted by name.
+Key128 content_hash(std::span<const TensorInfo* const> tensors);
 
 inline constexpr std::uint64_t kShardBytes = 5'000'000'000;  // what the hub's tools cut at
 

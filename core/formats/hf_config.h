@@ -85,7 +85,7 @@ struct ModelConfig {
 };
 
 // Error naming file and key where a key is missing, mistyped, out of range, or asks for what is not supported.
-ModelConfig read_model_config(const std::filesystem::path& folder);  // folder/config.json
+ModelConfig read_model_config(const std::filesystem::path& folder);  // folder/config.json, or a GGUF file's metadata
 ModelConfig parse_model_config(std::string_view json, const std::string& source);
 
 // The text of config.json: the keys of `config.json` in their order, with the structs' values in place; `weights` is

@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/gguf_model.h"
 #include "core/formats/hf_config.h"
 #include "core/formats/hf_config_keys.h"
 #include "core/formats/hf_config_llama.h"
@@ -132,6 +133,7 @@ HeadInfo read_head(const ConfigKeys& keys) {
 }  // namespace
 
 ModelConfig read_model_config(const std::filesystem::path& folder) {
+  if (is_gguf(folder)) return parse_model_config(hugging_face_config(GgufFile::open(folder)), folder.string());
   const std::filesystem::path path = folder / "config.json";
   return parse_model_config(read_text(path, kMostConfigBytes), path.string());
 }

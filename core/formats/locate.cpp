@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <vector>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/program.h"
+#include "core/formats/gguf.h"
 
 namespace dsd {
 namespace {
@@ -37,17 +39,31 @@ bool is_hub_name(std::string_view name) {
 
 std::string fetch_command(const std::string& name) { return "hf download " + name; }
 
+// The GGUF file of a folder that has no other model; empty when there is none.
+fs::path only_gguf(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> found;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    if (entry.path().extension() == ".gguf") found.push_back(entry.path());
+  if (found.empty()) return {};
+  std::sort(found.begin(), found.end());
+  if (found.size() > 1)
+    fail("{}: holds {} GGUF files; name one of them, for example {}", folder.string(), found.size(), found[0].string());
+  return found[0];
+}
+
 fs::path in_folder(const fs::path& folder) {
   if (is_there(folder / kConfig)) return folder;
   if (is_there(folder / kStudent / kConfig)) return folder / kStudent;
   if (is_there(folder / kStudent))
     fail("{}: has no {}; the run's student is damaged", (folder / kStudent).string(), kConfig);
+  if (const fs::path file = only_gguf(folder); !file.empty()) return file;
   if (is_there(folder / kCheckpoints))
     fail("{}: is a run that has not written its student yet; go on with it: {} train {} --run {} --resume",
          folder.string(), program_name(), shell_quoted((folder / "recipe.yaml").string()),
          shell_quoted(folder.string()));
-  fail("{}: is no model: it has neither {} (Hugging Face layout) nor {}/ (a run's folder)", folder.string(), kConfig,
-       kStudent);
+  fail("{}: is no model: it has neither {} (Hugging Face layout) nor {}/ (a run's folder) nor a GGUF file",
+       folder.string(), kConfig, kStudent);
 }
 
 fs::path in_cache(const std::string& name, const fs::path& cache) {
@@ -99,6 +115,7 @@ fs::path locate_model(const std::string& name, const fs::path& hub_cache) {
   std::error_code error;
   const fs::path path(name);
   if (fs::is_directory(path, error)) return in_folder(path);
+  if (is_gguf(path)) return path;
   if (is_there(path)) fail("{}: is a file; name the folder that holds {} and the weights", name, kConfig);
   if (is_hub_name(name)) return in_cache(name, hub_cache);
   fail("{}: no such folder; expected a model folder (with {}), a run's folder or org/name", name, kConfig);

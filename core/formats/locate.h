@@ -1,7 +1,7 @@
 #pragma once
-// From what a user types for a model to a folder in Hugging Face layout: such a folder, a run's folder (its student),
-// or `org/name` in the local Hugging Face cache. Never the network: what is missing is told with the command that
-// fetches it.
+// From what a user types for a model to a folder in Hugging Face layout or a GGUF file: such a folder or file, a run's
+// folder (its student), or `org/name` in the local Hugging Face cache. Never the network: what is missing is told with
+// the command that fetches it.
 
 #include <filesystem>
 #include <string>

@@ -14,19 +14,9 @@
 
 #include "core/base/files.h"
 #include "core/formats/dtype.h"
+#include "core/formats/tensor_info.h"
 
 namespace dsd {
-
-// A tensor in a file: dense, row-major, little-endian. `bytes` may be unaligned for the dtype: copy before use as
-// numbers.
-struct TensorInfo {
-  std::string name;
-  Dtype dtype = Dtype::f32;
-  std::vector<std::int64_t> shape;  // empty for a single number
-  std::span<const std::byte> bytes;
-};
-
-std::string shape_text(std::span<const std::int64_t> shape);  // "[2, 3]"
 
 using Metadata = std::map<std::string, std::string>;
 

@@ -1,5 +1,3 @@
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -73,8 +71,6 @@ bool earlier(const HeaderEntry& a, const HeaderEntry& b) {
 
 }  // namespace
 
-std::string shape_text(std::span<const std::int64_t> shape) { return fmt::format("[{}]", fmt::join(shape, ", ")); }
-
 SafetensorsFile SafetensorsFile::open(const std::filesystem::path& path) {
   const MappedFile file(path);
   return parse(file.bytes(), path.string(), file.owner());
@@ -95,8 +91,10 @@ SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, std::st
   file.metadata_ = std::move(header.metadata);
   file.tensors_.reserve(header.entries.size());
   for (HeaderEntry& entry : header.entries)
-    file.tensors_.push_back({std::move(entry.name), entry.dtype, std::move(entry.shape),
-                             data.subspan(entry.begin, entry.end - entry.begin)});
+    file.tensors_.push_back({.name = std::move(entry.name),
+                             .dtype = entry.dtype,
+                             .shape = std::move(entry.shape),
+                             .bytes = data.subspan(entry.begin, entry.end - entry.begin)});
   auto& order = file.by_name_;
   order.resize(file.tensors_.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

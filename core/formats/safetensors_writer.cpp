@@ -14,7 +14,7 @@ constexpr std::size_t kHeaderAlignment = 8;
 
 std::uint64_t bytes_of(const TensorToWrite& tensor) {
   const std::optional<std::uint64_t> bytes = dense_bytes(tensor.dtype, tensor.shape);
-  if (!bytes)
+  if (!bytes || is_quantised(tensor.dtype))
     fail("tensor '{}': {} of shape {} cannot be written", tensor.name, dtype_name(tensor.dtype),
          shape_text(tensor.shape));
   return *bytes;

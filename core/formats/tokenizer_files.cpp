@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/gguf_tokenizer.h"
 
 namespace dsd {
 namespace {
@@ -20,6 +21,12 @@ constexpr std::size_t kVocabularies = 4;
 }  // namespace
 
 void copy_tokenizer_files(const fs::path& from, const fs::path& to) {
+  if (is_gguf(from)) {
+    const GgufFile file = GgufFile::open(from);
+    write_atomically(to / "tokenizer.json", gguf_tokenizer_json(file));
+    write_atomically(to / "tokenizer_config.json", gguf_tokenizer_config(file));
+    return;
+  }
   bool vocabulary = false;
   for (std::size_t i = 0; i < kFiles.size(); ++i) {
     std::error_code error;

@@ -27,13 +27,23 @@ at::ScalarType scalar_type(const TensorInfo& info, const std::string& source) {
     case Dtype::f16:
       return at::kHalf;
     default:
-      fail("{}: tensor '{}' is of dtype {}; weights are read from F32, F64, BF16 or F16", source, info.name,
-           dtype_name(info.dtype));
+      fail("{}: tensor '{}' is of dtype {}; weights are read from F32, F64, BF16, F16 and GGUF's blocks", source,
+           info.name, dtype_name(info.dtype));
   }
+}
+
+// Blocks, and rows in another order than ours.
+void convert_values(const TensorInfo& info, Tensor rows, const std::string& source) {
+  const bool direct = rows.is_cpu() && rows.scalar_type() == at::kFloat && rows.is_contiguous();
+  const Tensor values = direct ? rows : at::empty(info.shape, at::kFloat);
+  const auto count = static_cast<std::size_t>(values.numel());
+  read_rows(info, 0, info.rows(), {values.mutable_data_ptr<float>(), count}, source);
+  if (!direct) rows.copy_(values);
 }
 
 // A file may hold numbers at any address, so they are moved as bytes first.
 void copy_values(const TensorInfo& info, Tensor rows, const std::string& source) {
+  if (!is_plain(info)) return convert_values(info, std::move(rows), source);
   const at::ScalarType type = scalar_type(info, source);
   if (rows.is_cpu() && rows.scalar_type() == type) {
     if (!info.bytes.empty()) std::memcpy(rows.mutable_data_ptr(), info.bytes.data(), info.bytes.size());
@@ -127,7 +137,7 @@ bool map_weight(const WeightEntry& entry, const FindTensor& find, const std::sha
   if (entry.use != WeightUse::look_up || entry.tensors.size() != 1) return false;
   const TensorInfo& info = *find(entry.tensors[0].name);
   const auto address = reinterpret_cast<std::uintptr_t>(info.bytes.data());
-  if (info.dtype != Dtype::f32 || address % alignof(float) != 0 || info.bytes.empty()) return false;
+  if (info.dtype != Dtype::f32 || !is_plain(info) || address % alignof(float) != 0 || info.bytes.empty()) return false;
   // LibTorch has no read-only tensors; nothing writes to a frozen weight.
   auto* values = const_cast<std::byte*>(info.bytes.data());
   entry.weight->master = at::from_blob(

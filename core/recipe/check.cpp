@@ -192,9 +192,9 @@ void check_student(const Recipe& recipe, Faults& faults) {
 void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
   const auto& losses = recipe.losses;
   const bool values = task.kind == TaskKind::values;
-  if (values && losses.soft && std::holds_alternative<ForwardKlConfig>(*losses.soft))
-    add(faults, "losses.soft", "task '{}' has numbers, and forward_kl compares classes; use mean_squared_error",
-        task.name);
+  if (values && losses.soft && !std::holds_alternative<MeanSquaredErrorConfig>(*losses.soft))
+    add(faults, "losses.soft", "task '{}' has numbers, and {} compares classes; use mean_squared_error", task.name,
+        std::visit([](const auto& loss) { return loss.kind; }, *losses.soft));
   if (values && losses.hard && std::holds_alternative<CrossEntropyConfig>(*losses.hard))
     add(faults, "losses.hard", "task '{}' has numbers, and cross_entropy is for classes; use mean_squared_error",
         task.name);

@@ -61,14 +61,13 @@ void order_marks(CodePoints& points, std::size_t first, std::size_t last) {
 
 }  // namespace
 
-CodePoints read_code_points(std::string_view text, bool with_origin) {
+CodePoints read_code_points(std::string_view text, const std::vector<ByteSpan>& origin) {
   CodePoints points;
   points.codes.reserve(text.size());
-  if (with_origin) points.origin.reserve(text.size());
+  points.origin.reserve(origin.size());
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t start = at;
+    if (!origin.empty()) points.origin.push_back(origin[at]);
     points.codes.push_back(next_code_point(text, at));
-    if (with_origin) points.origin.emplace_back(static_cast<std::int32_t>(start), static_cast<std::int32_t>(at));
   }
   return points;
 }

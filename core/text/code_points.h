@@ -14,7 +14,8 @@ struct CodePoints {
   std::vector<ByteSpan> origin;  // one for each code, or empty
 };
 
-CodePoints read_code_points(std::string_view text, bool with_origin);
+// `origin` has one entry for each byte of `text`, or none.
+CodePoints read_code_points(std::string_view text, const std::vector<ByteSpan>& origin);
 // `origin` gets one entry a byte, or none.
 void write_code_points(const CodePoints& points, std::string& text, std::vector<ByteSpan>& origin);
 

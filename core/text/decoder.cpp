@@ -1,7 +1,12 @@
 #include "core/text/decoder.h"
 
+#include <charconv>
+#include <optional>
 #include <string_view>
 #include <utility>
+
+#include "core/text/byte_level.h"
+#include "core/text/utf8.h"
 
 namespace dsd {
 namespace {
@@ -20,31 +25,105 @@ void clean_up(std::string& text) {
   for (const auto& [from, to] : kRules) replace_all(text, from, to);
 }
 
-std::string decode(const JoinDecoder&, const std::vector<std::string>& tokens) {
-  std::string text;
-  for (const std::string& token : tokens) {
-    if (!text.empty()) text += ' ';
-    text += token;
-  }
-  return text;
+using Tokens = std::vector<std::string>;
+
+void decode(const JoinDecoder&, Tokens& tokens) {
+  for (std::size_t i = 1; i < tokens.size(); ++i) tokens[i].insert(0, 1, ' ');
 }
 
-std::string decode(const WordPieceDecoder& decoder, const std::vector<std::string>& tokens) {
-  std::string text;
+void decode(const WordPieceDecoder& decoder, Tokens& tokens) {
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const bool continues = i > 0 && tokens[i].starts_with(decoder.prefix);
-    std::string token = i > 0 && !continues ? " " : "";
-    token += std::string_view(tokens[i]).substr(continues ? decoder.prefix.size() : 0);
-    if (decoder.cleanup) clean_up(token);
-    text += token;
+    if (continues) tokens[i].erase(0, decoder.prefix.size());
+    else if (i > 0) tokens[i].insert(0, 1, ' ');
+    if (decoder.cleanup) clean_up(tokens[i]);
   }
-  return text;
+}
+
+// A token that is not written in bytes' characters is an added one: it stays.
+void decode(const ByteLevelDecoder&, Tokens& tokens) {
+  std::string bytes;
+  for (const std::string& token : tokens) bytes += from_byte_level(token).value_or(token);
+  tokens.assign(1, valid_utf8(bytes));
+}
+
+std::optional<char> fallback_byte(std::string_view token) {
+  if (token.size() != 6 || !token.starts_with("<0x") || token[5] != '>') return std::nullopt;
+  // As the package reads a number: it takes a sign too.
+  const std::string_view digits = token.substr(token[3] == '+' ? 4 : 3, token[3] == '+' ? 1 : 2);
+  unsigned byte = 0;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), byte, 16);
+  if (error != std::errc{} || end != digits.data() + digits.size()) return std::nullopt;
+  return static_cast<char>(byte);
+}
+
+// A run of byte tokens that is no UTF-8 becomes one U+FFFD for each of them.
+void decode(const ByteFallbackDecoder&, Tokens& tokens) {
+  Tokens out;
+  std::string bytes;
+  const auto flush = [&] {
+    if (bytes.empty()) return;
+    if (!check_utf8(bytes)) out.push_back(bytes);
+    else out.insert(out.end(), bytes.size(), "\uFFFD");
+    bytes.clear();
+  };
+  for (std::string& token : tokens) {
+    if (const auto byte = fallback_byte(token)) {
+      bytes += *byte;
+      continue;
+    }
+    flush();
+    out.push_back(std::move(token));
+  }
+  flush();
+  tokens = std::move(out);
+}
+
+void decode(const FuseDecoder&, Tokens& tokens) {
+  std::string text;
+  for (const std::string& token : tokens) text += token;
+  tokens.assign(1, text);
+}
+
+void decode(const MetaspaceDecoder& decoder, Tokens& tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    replace_all(tokens[i], decoder.replacement, i == 0 && decoder.drops_first ? "" : " ");
+}
+
+void decode(const ReplaceDecoder& decoder, Tokens& tokens) {
+  for (std::string& token : tokens) {
+    std::string made;
+    decoder.pattern->for_each(token, [&](std::size_t begin, std::size_t end, bool is_match) {
+      if (is_match) made += decoder.content;
+      else made.append(token, begin, end - begin);
+    });
+    token = std::move(made);
+  }
+}
+
+void decode(const StripDecoder& decoder, Tokens& tokens) {
+  for (std::string& token : tokens) {
+    std::string_view left = token;
+    for (std::size_t i = 0; i < decoder.start && left.starts_with(decoder.content); ++i)
+      left.remove_prefix(decoder.content.size());
+    for (std::size_t i = 0; i < decoder.stop && left.ends_with(decoder.content); ++i)
+      left.remove_suffix(decoder.content.size());
+    token = std::string(left);
+  }
+}
+
+void decode(const SuffixDecoder& decoder, Tokens& tokens) {
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    replace_all(tokens[i], decoder.suffix, i + 1 == tokens.size() ? "" : " ");
 }
 
 }  // namespace
 
-std::string decode_tokens(const Decoder& decoder, const std::vector<std::string>& tokens) {
-  return std::visit([&](const auto& each) { return decode(each, tokens); }, decoder);
+std::string decode_tokens(std::span<const DecoderStep> steps, std::vector<std::string> tokens) {
+  for (const DecoderStep& step : steps) std::visit([&](const auto& each) { decode(each, tokens); }, step);
+  std::string text;
+  for (const std::string& token : tokens) text += token;
+  return text;
 }
 
 }  // namespace dsd

@@ -18,6 +18,13 @@ void add(Hasher& hash, const UnicodeForm& step) {
 void add(Hasher& hash, const StripAccents&) { hash.text("StripAccents"); }
 void add(Hasher& hash, const Strip& step) { hash.text("Strip").number(step.left).number(step.right); }
 
+void add(Hasher& hash, const Pattern& pattern) { hash.number(pattern.is_literal()).text(pattern.source()); }
+void add(Hasher& hash, const Prepend& step) { hash.text("Prepend").text(step.text); }
+void add(Hasher& hash, const Replace& step) {
+  hash.text("Replace").text(step.content);
+  add(hash, *step.pattern);
+}
+
 void add(Hasher& hash, const BertPreTokenizer&) { hash.text("BertPreTokenizer"); }
 void add(Hasher& hash, const Whitespace&) { hash.text("Whitespace"); }
 void add(Hasher& hash, const WhitespaceSplit&) { hash.text("WhitespaceSplit"); }
@@ -26,9 +33,30 @@ void add(Hasher& hash, const Punctuation& step) {
 }
 void add(Hasher& hash, const Digits& step) { hash.text("Digits").number(step.individual_digits); }
 
+void add(Hasher& hash, const SplitByPattern& step) {
+  hash.text("SplitByPattern").number(static_cast<std::uint64_t>(step.behavior)).number(step.invert);
+  add(hash, *step.pattern);
+}
+void add(Hasher& hash, const ByteLevel& step) {
+  hash.text("ByteLevel").number(step.add_prefix_space).number(step.words != nullptr);
+}
+void add(Hasher& hash, const Metaspace& step) {
+  hash.text("Metaspace").text(step.replacement).number(static_cast<std::uint64_t>(step.prepend));
+  hash.number(step.blank != nullptr);
+}
+
 void add(Hasher& hash, const WordPiece& model) {
   hash.text("WordPiece").number(static_cast<std::uint64_t>(model.unknown_id)).text(model.continuing_prefix);
   hash.number(static_cast<std::uint64_t>(model.max_input_chars_per_word));
+}
+
+void add(Hasher& hash, const Bpe& model) {
+  hash.text("Bpe").text(model.unknown_token).text(model.continuing_prefix).text(model.end_suffix);
+  for (const bool flag : {model.fuse_unknown, model.byte_fallback, model.ignore_merges, model.byte_level})
+    hash.number(flag);
+  hash.number(model.merges.size());
+  for (const auto& [left, right, whole] : model.merges)
+    for (const std::int32_t id : {left, right, whole}) hash.number(static_cast<std::uint64_t>(id));
 }
 
 void add(Hasher& hash, const std::vector<TemplatePart>& parts) {

@@ -4,12 +4,12 @@
 #include <cstddef>
 
 #include "core/text/code_points.h"
+#include "core/text/unicode.h"
 #include "core/text/utf8.h"
 
 namespace dsd {
 namespace {
 
-// Text without a step, or steps that leave ASCII as it is: a copy.
 void copy_bytes(std::string_view text, bool with_origin, NormalizedText& out) {
   out.text.assign(text);
   out.origin.clear();
@@ -56,16 +56,62 @@ void apply(const UnicodeForm& form, CodePoints& points) {
 void apply(const StripAccents&, CodePoints& points) { remove_marks(points); }
 void apply(const Strip& strip, CodePoints& points) { strip_white_space(points, strip.left, strip.right); }
 
+// Whether a step leaves such text as it is, as far as can be told without doing it.
+template <class Step>
+bool is_idle(const Step&, std::string_view) {
+  return false;
+}
+bool is_idle(const StripAccents&, std::string_view text) { return ascii_prefix(text) == text.size(); }
+bool is_idle(const UnicodeForm& form, std::string_view text) {
+  std::size_t at = ascii_prefix(text);
+  if (!form.composed || form.compatible) return at == text.size();
+  while (at < text.size())
+    if (!is_composed_as_it_is(next_code_point(text, at))) return false;
+  return true;
+}
+
+// Steps over code points; the two below work on bytes.
+template <class Step>
+void apply(const Step& step, bool with_origin, NormalizedText& text) {
+  if (is_idle(step, text.text)) return;
+  CodePoints points = read_code_points(text.text, text.origin);
+  apply(step, points);
+  write_code_points(points, text.text, text.origin);
+  if (!with_origin) text.origin.clear();
+}
+
+void apply(const Prepend& step, bool with_origin, NormalizedText& text) {
+  if (text.text.empty()) return;
+  if (with_origin) text.origin.insert(text.origin.begin(), step.text.size(), text.origin.front());
+  text.text.insert(0, step.text);
+}
+
+// What is put in comes from the last character that it takes the place of.
+void apply(const Replace& step, bool with_origin, NormalizedText& text) {
+  NormalizedText out;
+  step.pattern->for_each(text.text, [&](std::size_t begin, std::size_t end, bool is_match) {
+    if (is_match) {
+      const bool has_source = with_origin && end > 0;
+      out.append(step.content, has_source ? text.origin[end - 1] : ByteSpan{}, with_origin);
+      return;
+    }
+    out.text.append(text.text, begin, end - begin);
+    if (!with_origin) return;
+    const auto first = text.origin.begin();
+    out.origin.insert(out.origin.end(), first + static_cast<std::ptrdiff_t>(begin),
+                      first + static_cast<std::ptrdiff_t>(end));
+  });
+  text = std::move(out);
+}
+
 }  // namespace
 
 void normalize(std::span<const NormalizerStep> steps, std::string_view text, bool with_origin, NormalizedText& out) {
-  if (steps.empty()) return copy_bytes(text, with_origin, out);
   if (steps.size() == 1 && ascii_prefix(text) == text.size())
     if (const auto* bert = std::get_if<BertNormalizer>(&steps[0]))
       return normalize_ascii(*bert, text, with_origin, out);
-  CodePoints points = read_code_points(text, with_origin);
-  for (const NormalizerStep& step : steps) std::visit([&](const auto& each) { apply(each, points); }, step);
-  write_code_points(points, out.text, out.origin);
+  copy_bytes(text, with_origin, out);
+  for (const NormalizerStep& step : steps) std::visit([&](const auto& each) { apply(each, with_origin, out); }, step);
 }
 
 }  // namespace dsd

@@ -19,6 +19,11 @@ struct Template {
   std::vector<TemplatePart> single, pair;
 };
 
+// Spans of tokens leave out the blanks that the tokens begin and end with (ByteLevel's and RoBERTa's `trim_offsets`).
+struct TrimSpans {
+  bool add_prefix_space = true;  // one blank before the first token is not the text's: nothing is left out for it
+};
+
 // Nothing around; the second text is segment 1.
 Template plain_template();
 

@@ -5,49 +5,38 @@
 #include <cstdint>
 #include <utility>
 
+#include "core/text/cutter.h"
 #include "core/text/unicode.h"
 #include "core/text/utf8.h"
 
 namespace dsd {
 namespace {
 
-// Cuts where `is_delimiter` says so: a delimiter is one code point, what stands between two is one piece.
+// Cuts where `is_delimiter` says so: a delimiter is one code point.
 template <class IsDelimiter>
 void split(std::string_view text, Piece whole, SplitBehavior behavior, IsDelimiter is_delimiter,
            std::vector<Piece>& out) {
-  const std::size_t first_out = out.size();
-  bool open = false;            // the last piece may grow
-  bool open_delimiter = false;  // and ends with a delimiter
-  const auto extend = [&](std::size_t begin, std::size_t end, bool joins) {
-    if (joins && open && out.size() > first_out) out.back().end = end;
-    else out.push_back({begin, end});
-    open = true;
-  };
+  Cutter cutter(behavior, out);
+  std::size_t done = whole.begin;
   for (std::size_t at = whole.begin; at < whole.end;) {
     const std::size_t begin = at;
-    const bool delimiter = is_delimiter(next_code_point(text, at));
-    switch (behavior) {
-      case SplitBehavior::removed:
-        if (delimiter) open = false;
-        else extend(begin, at, true);
-        break;
-      case SplitBehavior::isolated:
-        extend(begin, at, !delimiter && !open_delimiter);
-        break;
-      case SplitBehavior::contiguous:
-        extend(begin, at, delimiter == open_delimiter);
-        break;
-      // A delimiter joins text before it, never another delimiter.
-      case SplitBehavior::merged_with_previous:
-        extend(begin, at, !open_delimiter);
-        break;
-      // Text joins a delimiter before it, and a delimiter always begins a piece.
-      case SplitBehavior::merged_with_next:
-        extend(begin, at, !delimiter);
-        break;
-    }
-    open_delimiter = delimiter;
+    if (!is_delimiter(next_code_point(text, at))) continue;
+    if (done < begin) cutter.add(done, begin, false);
+    cutter.add(begin, at, true);
+    done = at;
   }
+  if (done < whole.end) cutter.add(done, whole.end, false);
+  cutter.close();
+}
+
+void split(std::string_view text, Piece whole, SplitBehavior behavior, const Pattern& pattern, bool invert,
+           std::vector<Piece>& out) {
+  Cutter cutter(behavior, out);
+  const std::size_t base = whole.begin;
+  pattern.for_each(text.substr(base, whole.end - base), [&](std::size_t begin, std::size_t end, bool is_match) {
+    cutter.add(base + begin, base + end, is_match != invert);
+  });
+  cutter.close();
 }
 
 enum class Kind : std::uint8_t { word, space, mark };
@@ -115,17 +104,94 @@ void cut(const Digits& step, std::string_view text, Piece whole, std::vector<Pie
   split(text, whole, step.individual_digits ? SplitBehavior::isolated : SplitBehavior::contiguous, is_numeric, out);
 }
 
+void cut(const SplitByPattern& step, std::string_view text, Piece whole, std::vector<Piece>& out) {
+  split(text, whole, step.behavior, *step.pattern, step.invert, out);
+}
+void cut(const ByteLevel& step, std::string_view text, Piece whole, std::vector<Piece>& out) {
+  if (step.words == nullptr) return out.push_back(whole);
+  split(text, whole, SplitBehavior::isolated, *step.words, false, out);
+}
+void cut(const Metaspace& step, std::string_view text, Piece whole, std::vector<Piece>& out) {
+  if (step.blank == nullptr) return out.push_back(whole);
+  split(text, whole, SplitBehavior::merged_with_next, *step.blank, false, out);
+}
+
+// What a step puts before a piece, and what it has in place of a blank; nothing for steps that leave text alone.
+template <class Step>
+void rewrite(const Step&, bool, PieceText&, std::vector<Piece>&) {}
+
+void replace_text(PieceText& text, NormalizedText made) {
+  text.rewritten = std::move(made);
+  text.text = text.rewritten.text;
+  text.origin = text.rewritten.origin;
+}
+
+void rewrite(const ByteLevel& step, bool, PieceText& text, std::vector<Piece>& pieces) {
+  const auto lacks = [&](const Piece& piece) { return text.text[piece.begin] != ' '; };
+  if (!step.add_prefix_space || std::none_of(pieces.begin(), pieces.end(), lacks)) return;
+  const bool with_origin = !text.origin.empty();
+  NormalizedText made;
+  for (Piece& piece : pieces) {
+    const std::size_t begin = made.text.size();
+    if (lacks(piece)) made.append(" ", with_origin ? text.origin[piece.begin] : ByteSpan{}, with_origin);
+    for (std::size_t at = piece.begin; at < piece.end; ++at)
+      made.append(text.text.substr(at, 1), with_origin ? text.origin[at] : ByteSpan{}, with_origin);
+    piece = {begin, made.text.size()};
+  }
+  replace_text(text, std::move(made));
+}
+
+void rewrite(const Metaspace& step, bool begins_text, PieceText& text, std::vector<Piece>& pieces) {
+  const bool with_origin = !text.origin.empty();
+  NormalizedText made;
+  for (Piece& piece : pieces) {
+    const std::size_t begin = made.text.size();
+    const auto source = [&](std::size_t at) { return with_origin ? text.origin[at] : ByteSpan{}; };
+    const std::string_view whole = text.text.substr(piece.begin, piece.end - piece.begin);
+    const bool has_one = whole[0] == ' ' || whole.starts_with(step.replacement);
+    const bool is_first = begins_text && (with_origin ? source(piece.begin).first == 0 : piece.begin == 0);
+    if (!has_one &&
+        (step.prepend == Metaspace::Prepend::always || (step.prepend == Metaspace::Prepend::first && is_first)))
+      made.append(step.replacement, source(piece.begin), with_origin);
+    for (std::size_t at = piece.begin; at < piece.end; ++at) {
+      const std::string_view byte = text.text.substr(at, 1);
+      made.append(byte == " " ? std::string_view(step.replacement) : byte, source(at), with_origin);
+    }
+    piece = {begin, made.text.size()};
+  }
+  replace_text(text, std::move(made));
+}
+
 }  // namespace
 
-void pre_tokenize(std::span<const PreTokenizerStep> steps, std::string_view text, std::vector<Piece>& pieces) {
+bool needs_origin(std::span<const PreTokenizerStep> steps) {
+  return std::any_of(steps.begin(), steps.end(), [](const PreTokenizerStep& step) {
+    const auto* metaspace = std::get_if<Metaspace>(&step);
+    return metaspace != nullptr && metaspace->prepend == Metaspace::Prepend::first;
+  });
+}
+
+void pre_tokenize(std::span<const PreTokenizerStep> steps, bool begins_text, PieceText& text,
+                  std::vector<Piece>& pieces) {
   pieces.clear();
-  if (text.empty()) return;
-  if (steps.empty()) return pieces.push_back({0, text.size()});
-  std::visit([&](const auto& each) { cut(each, text, {0, text.size()}, pieces); }, steps[0]);
-  for (const PreTokenizerStep& step : steps.subspan(1)) {
-    const std::vector<Piece> before = std::exchange(pieces, {});
-    for (const Piece piece : before) std::visit([&](const auto& each) { cut(each, text, piece, pieces); }, step);
+  if (text.text.empty()) return;
+  pieces.push_back({0, text.text.size()});
+  std::vector<Piece> before;
+  for (const PreTokenizerStep& step : steps) {
+    std::visit(
+        [&](const auto& each) {
+          rewrite(each, begins_text, text, pieces);
+          std::swap(before, pieces);
+          pieces.clear();
+          for (const Piece piece : before) cut(each, text.text, piece, pieces);
+        },
+        step);
   }
+}
+
+std::shared_ptr<const Pattern> byte_level_words() {
+  constexpr std::string_view kWords = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
+  return std::make_shared<const Pattern>(Pattern::regular_expression(kWords));
 }
 
 }  // namespace dsd

@@ -49,7 +49,7 @@ TokenizerParts read_vocabulary_file(const fs::path& path, const TokenizerSetting
   parts.pre_tokenizer = {BertPreTokenizer{}};
   parts.model = WordPiece{required(settings.unk), "##", 100};
   parts.around = bert_template(required(settings.cls), required(settings.sep));
-  parts.decoder = WordPieceDecoder{};
+  parts.decoder = {WordPieceDecoder{}};
   for (const AddedToken* token : {&settings.pad, &settings.unk, &settings.cls, &settings.sep, &settings.mask}) {
     const bool known = std::any_of(parts.added.begin(), parts.added.end(),
                                    [&](const AddedToken& other) { return other.content == token->content; });
@@ -92,8 +92,9 @@ void find_special_ids(TokenizerParts& parts, const TokenizerSettings& settings) 
       if (added.content == token.content) return added.id;
     return parts.vocabulary.id_of(token.content);
   };
-  parts.special = {id_of(settings.pad), id_of(settings.cls), id_of(settings.sep), id_of(settings.mask), {}};
-  std::visit([&](const WordPiece& model) { parts.special.unk = model.unknown_id; }, parts.model);
+  parts.special = {id_of(settings.pad), id_of(settings.cls), id_of(settings.sep), id_of(settings.mask),
+                   id_of(settings.unk), id_of(settings.bos), id_of(settings.eos)};
+  if (const auto* model = std::get_if<WordPiece>(&parts.model)) parts.special.unk = model->unknown_id;
 }
 
 }  // namespace

@@ -8,11 +8,14 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "core/base/hash.h"
 #include "core/text/tokenizer_parts.h"
+#include "core/text/wordpiece.h"
 
 namespace dsd {
 
@@ -31,7 +34,7 @@ struct Encoding {
 class Tokenizer {
  public:
   explicit Tokenizer(TokenizerParts parts);
-  // tokenizer.json or vocab.txt, or a folder that holds one of them (the first one if both).
+  // A folder or one of its files, as read_tokenizer() takes them.
   static Tokenizer load(const std::filesystem::path& file_or_folder);
 
   // Throws Error when the text is not UTF-8 or max_length leaves no room for the special tokens.
@@ -52,13 +55,18 @@ class Tokenizer {
  private:
   struct Tokens;  // ids and spans of one text
   Tokens tokenize(std::string_view text, bool spans) const;
-  void tokenize_stretch(std::string_view text, std::size_t offset, bool spans, Tokens& out) const;
+  void tokenize_stretch(std::string_view text, std::size_t offset, Tokens& out) const;
+  void tokenize_plain(std::string_view text, std::span<const ByteSpan> origin, std::size_t offset, Tokens& out) const;
+  void trim(Tokens& tokens) const;
   Encoding assemble(const std::vector<TemplatePart>& parts, Tokens first, Tokens second,
                     const EncodeOptions& options) const;
 
   TokenizerParts parts_;
-  std::variant<WordPieceModel> model_;
+  std::variant<WordPieceModel, BpeModel> model_;
   AddedTokenFinder raw_added_, normalized_added_;
+  std::unordered_map<std::int32_t, std::string_view> added_by_id_;  // as they are shown
+  std::unordered_set<std::string_view> special_;                    // the contents of special ones
+  bool needs_origin_ = false;
   Key128 fingerprint_;
 };
 

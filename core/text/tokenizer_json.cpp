@@ -1,52 +1,12 @@
 #include "core/text/tokenizer_json.h"
 
 #include <algorithm>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "core/base/error.h"
 
 namespace dsd {
 namespace {
-
-constexpr std::size_t kMostVocabularyBytes = std::size_t{16} << 20;
-
-Vocabulary read_vocabulary(const JsonPart& part) {
-  if (!part.is_object()) part.wrong(fmt::format("expected an object, found {}", part.value().type_name()));
-  std::vector<std::pair<std::string, std::int32_t>> tokens;
-  std::unordered_map<std::int64_t, std::string_view> owners;
-  std::size_t bytes = 0;
-  for (const auto& [token, value] : part.value().items()) {
-    const std::int64_t id = JsonPart(value, part.place_of(token), false).integer(0, kMostTokenId);
-    const auto [owner, is_new] = owners.emplace(id, token);
-    if (!is_new)
-      part.wrong(fmt::format("'{}' and '{}' both have id {}", printable(owner->second), printable(token), id));
-    tokens.emplace_back(token, static_cast<std::int32_t>(id));
-    bytes += token.size();
-  }
-  if (tokens.empty()) part.wrong("has no token");
-  if (bytes > kMostVocabularyBytes)
-    part.wrong(fmt::format("has {} bytes of tokens; at most {} are read", bytes, kMostVocabularyBytes));
-  return Vocabulary(std::move(tokens));
-}
-
-std::pair<Vocabulary, TokenizerModel> read_model(const JsonPart& part) {
-  // Old files do not name the model, its fields do: merges are BPE's, the two below WordPiece's alone.
-  if (!part.has("type") && part.has("merges")) part.unsupported_type("BPE", "WordPiece");
-  const bool unnamed_wordpiece =
-      !part.has("type") && part.has("max_input_chars_per_word") && part.has("continuing_subword_prefix");
-  if (!unnamed_wordpiece && part.type() != "WordPiece") part.unsupported_type(part.type(), "WordPiece");
-  part.allow({"type", "unk_token", "continuing_subword_prefix", "max_input_chars_per_word", "vocab"});
-  Vocabulary vocabulary = read_vocabulary(part["vocab"]);
-  WordPiece model;
-  const JsonPart unknown = part["unk_token"];
-  const auto id = vocabulary.id_of(unknown.text());
-  if (!id) unknown.wrong(fmt::format("'{}' is not in the vocabulary", printable(unknown.text())));
-  model.unknown_id = *id;
-  model.continuing_prefix = part["continuing_subword_prefix"].text();
-  model.max_input_chars_per_word = part["max_input_chars_per_word"].integer(0, std::int64_t{1} << 31);
-  return {std::move(vocabulary), model};
-}
 
 // The package gives added tokens their ids by their order; a file that says otherwise is at odds with itself.
 std::vector<AddedToken> read_added_tokens(const JsonPart& part, const Vocabulary& vocabulary) {
@@ -73,6 +33,18 @@ bool read_truncation_side(const JsonPart& part) {
   const JsonPart direction = part["direction"];
   if (direction.text() != "Left" && direction.text() != "Right") direction.wrong("is neither 'Left' nor 'Right'");
   return direction.text() == "Left";
+}
+
+// Byte-level pieces are bytes to the model, so that nothing can come between the two.
+void place_byte_level(const JsonPart& root, TokenizerParts& parts) {
+  const std::vector<PreTokenizerStep>& steps = parts.pre_tokenizer;
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    if (!std::holds_alternative<ByteLevel>(steps[i])) continue;
+    auto* bpe = std::get_if<Bpe>(&parts.model);
+    if (bpe == nullptr || i + 1 < steps.size())
+      root["pre_tokenizer"].wrong("ByteLevel is supported as the last step before BPE only");
+    bpe->byte_level = true;
+  }
 }
 
 }  // namespace
@@ -108,7 +80,8 @@ TokenizerParts parse_tokenizer_json(std::string_view text, const std::filesystem
   for (const AddedToken& token : parts.added) rows = std::max<std::int64_t>(rows, token.id + 1);
   if (root.has("normalizer")) parts.normalizer = read_normalizer(root["normalizer"]);
   if (root.has("pre_tokenizer")) parts.pre_tokenizer = read_pre_tokenizer(root["pre_tokenizer"]);
-  if (root.has("post_processor")) parts.around = read_post_processor(root["post_processor"], rows);
+  place_byte_level(root, parts);
+  if (root.has("post_processor")) read_post_processor(root["post_processor"], rows, parts);
   if (root.has("decoder")) parts.decoder = read_decoder(root["decoder"]);
   // Lengths are the caller's, and nothing is ever padded; only the side that is cut is the file's.
   if (root.has("truncation")) parts.truncate_left = read_truncation_side(root["truncation"]);

@@ -1,14 +1,10 @@
-// The stages around the model: normalizer, pre_tokenizer, post_processor, decoder.
+// The stages before the model: normalizer and pre_tokenizer.
 #include "core/base/error.h"
 #include "core/text/tokenizer_json.h"
+#include "core/text/utf8.h"
 
 namespace dsd {
 namespace {
-
-template <class Step>
-void append(std::vector<Step>& steps, std::vector<Step> more) {
-  steps.insert(steps.end(), more.begin(), more.end());
-}
 
 BertNormalizer read_bert_normalizer(const JsonPart& part) {
   part.allow({"type", "clean_text", "handle_chinese_chars", "strip_accents", "lowercase"});
@@ -33,40 +29,58 @@ SplitBehavior read_behavior(const JsonPart& part) {
   part.wrong(fmt::format("'{}' is not supported", printable(part.text())));
 }
 
-std::vector<TemplatePart> read_template(const JsonPart& part, const JsonPart& special_tokens, std::int64_t rows) {
-  using Kind = TemplatePart::Kind;
-  constexpr std::int64_t kMostSegment = 1 << 16;
-  std::vector<TemplatePart> out;
-  for (const JsonPart& item : part.items()) {
-    item.allow({"SpecialToken", "Sequence"});
-    if (item.value().size() != 1) item.wrong("expected one of 'SpecialToken' and 'Sequence'");
-    const bool is_special = item.has("SpecialToken");
-    const JsonPart inner = item[is_special ? "SpecialToken" : "Sequence"];
-    inner.allow({"id", "type_id"});
-    const auto segment = static_cast<std::int32_t>(inner["type_id"].integer(0, kMostSegment));
-    const std::string& name = inner["id"].text();
-    if (!is_special) {
-      if (name != "A" && name != "B") inner["id"].wrong(fmt::format("'{}' is neither 'A' nor 'B'", printable(name)));
-      out.push_back({name == "A" ? Kind::first : Kind::second, segment, {}});
-      continue;
-    }
-    if (!special_tokens.has(name)) inner["id"].wrong(fmt::format("'{}' is not in special_tokens", printable(name)));
-    TemplatePart special{Kind::special, segment, {}};
-    for (const JsonPart& id : special_tokens[name]["ids"].items())
-      special.ids.push_back(static_cast<std::int32_t>(id.integer(0, rows - 1)));
-    out.push_back(std::move(special));
-  }
-  return out;
+Metaspace::Prepend read_prepend(const JsonPart& part) {
+  const std::string scheme = part.has("prepend_scheme") ? part["prepend_scheme"].text() : "always";
+  if (!part.boolean_or("add_prefix_space", true) && scheme != "never")
+    part.wrong("'add_prefix_space' and 'prepend_scheme' do not agree");
+  if (scheme == "always") return Metaspace::Prepend::always;
+  if (scheme == "first") return Metaspace::Prepend::first;
+  if (scheme == "never") return Metaspace::Prepend::never;
+  part["prepend_scheme"].wrong(
+      fmt::format("'{}' is not supported (supported: always, first, never)", printable(scheme)));
 }
 
-std::int32_t read_bert_end(const JsonPart& part, std::int64_t rows) {
-  const std::vector<JsonPart> items = part.items();
-  if (items.size() != 2) part.wrong("expected a token and its id");
-  items[0].text();
-  return static_cast<std::int32_t>(items[1].integer(0, rows - 1));
+SplitByPattern read_split(const JsonPart& part) {
+  part.allow({"type", "pattern", "behavior", "invert"});
+  return {read_pattern(part["pattern"]), read_behavior(part["behavior"]), part["invert"].boolean()};
+}
+
+ByteLevel read_byte_level(const JsonPart& part) {
+  part.allow({"type", "add_prefix_space", "trim_offsets", "use_regex"});
+  return {part["add_prefix_space"].boolean(), part.boolean_or("use_regex", true) ? byte_level_words() : nullptr};
 }
 
 }  // namespace
+
+Metaspace read_metaspace(const JsonPart& part) {
+  part.allow({"type", "replacement", "add_prefix_space", "prepend_scheme", "split", "str_rep"});
+  Metaspace step;
+  step.replacement = read_character(part["replacement"]);
+  step.prepend = read_prepend(part);
+  if (part.boolean_or("split", true)) step.blank = std::make_shared<const Pattern>(Pattern::literal(step.replacement));
+  return step;
+}
+
+std::shared_ptr<const Pattern> read_pattern(const JsonPart& part) {
+  part.allow({"String", "Regex"});
+  if (part.value().size() != 1) part.wrong("expected one of 'String' and 'Regex'");
+  const bool is_regex = part.has("Regex");
+  const JsonPart source = part[is_regex ? "Regex" : "String"];
+  try {
+    return std::make_shared<const Pattern>(is_regex ? Pattern::regular_expression(source.text())
+                                                    : Pattern::literal(source.text()));
+  } catch (const Error& error) {
+    source.wrong(error.what());
+  }
+}
+
+std::string read_character(const JsonPart& part) {
+  std::size_t at = 0;
+  if (!part.text().empty()) next_code_point(part.text(), at);
+  if (at == 0 || at != part.text().size())
+    part.wrong(fmt::format("expected one character, found '{}'", printable(part.text())));
+  return part.text();
+}
 
 std::vector<NormalizerStep> read_normalizer(const JsonPart& part) {
   const std::string& type = part.type();
@@ -75,11 +89,17 @@ std::vector<NormalizerStep> read_normalizer(const JsonPart& part) {
     part.allow({"type", "strip_left", "strip_right"});
     return {Strip{part["strip_left"].boolean(), part["strip_right"].boolean()}};
   }
+  if (type == "Prepend") {
+    part.allow({"type", "prepend"});
+    return {Prepend{part["prepend"].text()}};
+  }
+  if (type == "Replace") {
+    part.allow({"type", "pattern", "content"});
+    return {Replace{read_pattern(part["pattern"]), part["content"].text()}};
+  }
   if (type == "Sequence") {
     part.allow({"type", "normalizers"});
-    std::vector<NormalizerStep> steps;
-    for (const JsonPart& item : part["normalizers"].items()) append(steps, read_normalizer(item));
-    return steps;
+    return read_steps<NormalizerStep>(part["normalizers"], read_normalizer);
   }
   const auto without_settings = [&](NormalizerStep step) {
     part.allow({"type"});
@@ -91,7 +111,8 @@ std::vector<NormalizerStep> read_normalizer(const JsonPart& part) {
   if (type == "NFD") return without_settings(UnicodeForm{false, false});
   if (type == "NFKC") return without_settings(UnicodeForm{true, true});
   if (type == "NFKD") return without_settings(UnicodeForm{false, true});
-  part.unsupported_type(part.type(), "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Strip, Sequence");
+  part.unsupported_type(
+      part.type(), "BertNormalizer, Lowercase, NFC, NFD, NFKC, NFKD, Prepend, Replace, StripAccents, Strip, Sequence");
 }
 
 std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part) {
@@ -104,11 +125,12 @@ std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part) {
     part.allow({"type", "individual_digits"});
     return {Digits{part["individual_digits"].boolean()}};
   }
+  if (type == "Split") return {read_split(part)};
+  if (type == "ByteLevel") return {read_byte_level(part)};
+  if (type == "Metaspace") return {read_metaspace(part)};
   if (type == "Sequence") {
     part.allow({"type", "pretokenizers"});
-    std::vector<PreTokenizerStep> steps;
-    for (const JsonPart& item : part["pretokenizers"].items()) append(steps, read_pre_tokenizer(item));
-    return steps;
+    return read_steps<PreTokenizerStep>(part["pretokenizers"], read_pre_tokenizer);
   }
   const auto without_settings = [&](PreTokenizerStep step) {
     part.allow({"type"});
@@ -117,32 +139,9 @@ std::vector<PreTokenizerStep> read_pre_tokenizer(const JsonPart& part) {
   if (type == "BertPreTokenizer") return without_settings(BertPreTokenizer{});
   if (type == "Whitespace") return without_settings(Whitespace{});
   if (type == "WhitespaceSplit") return without_settings(WhitespaceSplit{});
-  part.unsupported_type(part.type(), "BertPreTokenizer, Whitespace, WhitespaceSplit, Punctuation, Digits, Sequence");
-}
-
-Template bert_template(std::int32_t cls, std::int32_t sep) {
-  using Kind = TemplatePart::Kind;
-  const TemplatePart start{Kind::special, 0, {cls}}, end{Kind::special, 0, {sep}}, second_end{Kind::special, 1, {sep}};
-  const TemplatePart first{Kind::first, 0, {}}, second{Kind::second, 1, {}};
-  return {{start, first, end}, {start, first, end, second, second_end}};
-}
-
-Template read_post_processor(const JsonPart& part, std::int64_t rows) {
-  const std::string& type = part.type();
-  if (type == "BertProcessing") {
-    part.allow({"type", "sep", "cls"});
-    return bert_template(read_bert_end(part["cls"], rows), read_bert_end(part["sep"], rows));
-  }
-  if (type != "TemplateProcessing") part.unsupported_type(part.type(), "BertProcessing, TemplateProcessing");
-  part.allow({"type", "single", "pair", "special_tokens"});
-  const JsonPart special_tokens = part["special_tokens"];
-  return {read_template(part["single"], special_tokens, rows), read_template(part["pair"], special_tokens, rows)};
-}
-
-Decoder read_decoder(const JsonPart& part) {
-  if (part.type() != "WordPiece") part.unsupported_type(part.type(), "WordPiece");
-  part.allow({"type", "prefix", "cleanup"});
-  return WordPieceDecoder{part["prefix"].text(), part["cleanup"].boolean()};
+  part.unsupported_type(
+      part.type(),
+      "BertPreTokenizer, ByteLevel, Digits, Metaspace, Punctuation, Sequence, Split, Whitespace, WhitespaceSplit");
 }
 
 }  // namespace dsd

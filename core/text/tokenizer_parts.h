@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/text/added_tokens.h"
+#include "core/text/bpe.h"
 #include "core/text/decoder.h"
 #include "core/text/normalizer.h"
 #include "core/text/post_processor.h"
@@ -18,10 +19,10 @@
 
 namespace dsd {
 
-using TokenizerModel = std::variant<WordPiece>;
+using TokenizerModel = std::variant<WordPiece, Bpe>;
 
 struct SpecialIds {
-  std::optional<std::int32_t> pad, cls, sep, mask, unk;
+  std::optional<std::int32_t> pad, cls, sep, mask, unk, bos, eos;
 };
 
 struct TokenizerParts {
@@ -32,7 +33,8 @@ struct TokenizerParts {
   std::vector<PreTokenizerStep> pre_tokenizer;
   TokenizerModel model;
   Template around = plain_template();
-  Decoder decoder;
+  std::optional<TrimSpans> trim_spans;
+  std::vector<DecoderStep> decoder = {JoinDecoder{}};
   SpecialIds special;
   bool truncate_left = false;  // keep the end of a text that is too long
 };

@@ -32,6 +32,8 @@ void read_names(const JsonPart& settings, TokenizerSettings& out) {
   read_name(settings, "sep_token", out.sep);
   read_name(settings, "mask_token", out.mask);
   read_name(settings, "unk_token", out.unk);
+  read_name(settings, "bos_token", out.bos);
+  read_name(settings, "eos_token", out.eos);
 }
 
 std::vector<AddedToken> read_added_decoder(const JsonPart& part) {
@@ -77,6 +79,8 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
   out.sep = special_token("[SEP]");
   out.mask = special_token("[MASK]");
   out.unk = special_token("[UNK]");
+  out.bos = special_token("");
+  out.eos = special_token("");
   // The configuration has the last word: transformers writes the map for older versions of itself.
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {
     const std::filesystem::path file = folder / name;

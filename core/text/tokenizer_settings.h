@@ -13,6 +13,7 @@ namespace dsd {
 
 struct TokenizerSettings {
   AddedToken pad, cls, sep, mask, unk;  // ids not set; BERT's names where the files are silent
+  AddedToken bos, eos;                  // no name where the files are silent
   bool do_lower_case = true;
   std::optional<bool> strip_accents;
   bool tokenize_chinese_chars = true;

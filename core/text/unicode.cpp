@@ -164,6 +164,11 @@ int decompose(char32_t code, bool compatible, char32_t* out) {
   return count;
 }
 
+bool is_composed_as_it_is(char32_t code) {
+  if (code < 0x300) return true;
+  return u_getIntPropertyValue(icu(code), UCHAR_NFC_QUICK_CHECK) == UNORM_YES && u_getCombiningClass(icu(code)) == 0;
+}
+
 std::optional<char32_t> compose(char32_t first, char32_t second) {
   if (second < 0x300) return std::nullopt;  // nothing below combines with what stands before it
   const UChar32 whole = unorm2_composePair(normalizer(false), icu(first), icu(second));

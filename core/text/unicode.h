@@ -29,5 +29,7 @@ std::uint8_t combining_class(char32_t code);
 inline constexpr int kLongestDecomposition = 18;
 int decompose(char32_t code, bool compatible, char32_t* out);
 std::optional<char32_t> compose(char32_t first, char32_t second);
+// Text of such code points alone is its own NFC. (Some text that is its own NFC has others.)
+bool is_composed_as_it_is(char32_t code);
 
 }  // namespace dsd

@@ -63,6 +63,24 @@ std::optional<std::size_t> check_utf8(std::string_view text) {
   return std::nullopt;
 }
 
+std::string valid_utf8(std::string_view bytes) {
+  std::string out;
+  for (;;) {
+    const auto bad = check_utf8(bytes);
+    out += bytes.substr(0, bad.value_or(bytes.size()));
+    if (!bad) return out;
+    bytes.remove_prefix(*bad);
+    const auto lead = static_cast<unsigned char>(bytes[0]);
+    std::size_t skipped = 1;
+    if (sequence_length(lead) > 1 && bytes.size() > 1 && is_second_byte(lead, static_cast<unsigned char>(bytes[1])))
+      for (skipped = 2; skipped < bytes.size() && skipped < sequence_length(lead) &&
+                        is_continuation(static_cast<unsigned char>(bytes[skipped]));)
+        ++skipped;
+    out += "\uFFFD";
+    bytes.remove_prefix(skipped);
+  }
+}
+
 char32_t previous_code_point(std::string_view text, std::size_t& end) {
   do --end;
   while (is_continuation(static_cast<unsigned char>(text[end])));

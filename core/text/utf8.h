@@ -12,6 +12,10 @@ namespace dsd {
 // nothing.
 std::optional<std::size_t> check_utf8(std::string_view text);
 
+// `bytes` with U+FFFD for what is not valid UTF-8: one for each longest start of a character that is not finished, else
+// one for each byte.
+std::string valid_utf8(std::string_view bytes);
+
 // Length of the run of plain ASCII at the start of `text`.
 std::size_t ascii_prefix(std::string_view text);
 

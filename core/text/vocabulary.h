@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "core/text/trie.h"
+#include "core/text/token_table.h"
 
 namespace dsd {
 
@@ -26,12 +26,11 @@ class Vocabulary {
   std::optional<std::string_view> token_of(std::int32_t id) const;
   std::int64_t count() const { return count_; }                                    // distinct tokens
   std::int64_t rows() const { return static_cast<std::int64_t>(tokens_.size()); }  // the largest id + 1
-  const Trie& trie() const { return trie_; }
 
  private:
   std::vector<std::optional<std::string>> tokens_;  // by id
   std::int64_t count_ = 0;
-  Trie trie_;
+  TokenTable ids_;
 };
 
 }  // namespace dsd

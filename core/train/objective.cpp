@@ -1,12 +1,23 @@
 #include "core/train/objective.h"
 
 #include "core/base/error.h"
+#include "losses/vocabulary_head.h"
 
 namespace dsd {
 namespace {
 
 ScheduleConfig schedule_or(const std::optional<ScheduleConfig>& schedule, double constant) {
   return schedule ? *schedule : ScheduleConfig{ConstantSchedule{.value = constant}};
+}
+
+// Each loss sets its own terms and leaves the others as they are by default.
+void merge(VocabularyTerms& all, const VocabularyTerms& one) {
+  all.forward += one.forward;
+  all.reverse += one.reverse;
+  all.jensen_shannon += one.jensen_shannon;
+  all.cross_entropy += one.cross_entropy;
+  if (one.jensen_shannon != 0) all.teacher_share = one.teacher_share;
+  if (one.cross_entropy != 0) all.label_smoothing = one.label_smoothing;
 }
 
 void merge(Wanted& all, const Wanted& wanted) {
@@ -71,14 +82,44 @@ Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherO
   const double tau = temperature(progress_);
   const LossInput input{
       .student = student, .teachers = teachers, .batch = batch, .temperature = tau, .progress = progress_};
+  if (!student[0].heads.empty() && student[0].heads[0].hidden.defined()) return add_rows(input);
   Tensor objective;
   for (auto& part : parts_) {
     if (!active(part)) continue;
     const Tensor sum = part.loss->sum(input);
-    const Tensor seen = sum.detach().to(at::kDouble);
-    part.sum = part.sum.defined() ? part.sum + seen : seen;
-    const Tensor scaled = sum * (part.weight_now * part.loss->factor(tau) / part.total);
+    count_sum(part, sum);
+    const Tensor scaled = sum * scale(part);
     objective = objective.defined() ? objective + scaled : scaled;
+  }
+  return objective;
+}
+
+double Objective::scale(const Part& part) const {
+  return part.weight_now * part.loss->factor(temperature(progress_)) / part.total;
+}
+
+void Objective::count_sum(Part& part, const Tensor& sum) {
+  const Tensor seen = sum.detach().to(at::kDouble);
+  part.sum = part.sum.defined() ? part.sum + seen : seen;
+}
+
+Tensor Objective::add_rows(const LossInput& input) {
+  VocabularyWork work{.student = &input.student[0].heads[0]};
+  work.terms.inverse_temperature = static_cast<float>(1 / input.temperature);
+  for (const auto& part : parts_) {
+    if (!active(part)) continue;
+    const auto* loss = dynamic_cast<const RowLoss*>(part.loss.get());
+    if (loss == nullptr) fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
+    merge(work.terms, loss->terms(scale(part)));
+    if (part.soft) work.teacher = &input.teachers[0].heads.at(0);
+    else if (const auto* classes = std::get_if<Classes>(&input.batch.labels)) work.labels = classes->of;
+  }
+  if (work.teacher == nullptr && !work.labels.defined()) return {};
+  VocabularyTotals totals;
+  Tensor objective = vocabulary_loss(work, &totals);
+  for (auto& part : parts_) {
+    if (!active(part)) continue;
+    count_sum(part, at::scalar_tensor(dynamic_cast<const RowLoss&>(*part.loss).of(totals), at::kDouble));
   }
   return objective;
 }

@@ -50,6 +50,9 @@ class Objective {
     double weight_now = 0;
     Tensor sum;  // of the step so far, detached, float64
   };
+  double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by
+  Tensor add_rows(const LossInput& input);  // the row losses of a head over a vocabulary, in one walk
+  void count_sum(Part& part, const Tensor& sum);
   bool active(const Part& part) const { return part.total > 0 && part.weight_now > 0; }
 
   std::vector<Part> parts_;

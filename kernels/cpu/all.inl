@@ -5,6 +5,7 @@
 #include "kernels/cpu/decoder.inl"
 #include "kernels/cpu/few_rows.inl"
 #include "kernels/cpu/norm.inl"
+#include "kernels/cpu/vocabulary.inl"
 
 namespace dsd::cpu {
 namespace {
@@ -27,6 +28,7 @@ constexpr Functions make_functions() {
           .softmax_tile = softmax_tile,
           .softmax_tile_backward = softmax_tile_backward,
           .few_rows = few_rows,
+          .vocabulary_rows = vocabulary_rows,
           .round_to_bf16 = round_to_bf16};
 }
 

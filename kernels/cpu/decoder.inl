@@ -135,11 +135,6 @@ inline const float* bias_of(const ScoreTile& tile, std::int64_t row) {
   return tile.distance_bias != nullptr ? tile.distance_bias - row : nullptr;
 }
 
-inline Floats past_the_end(Floats value, std::int64_t left, float filler) {
-  return left >= kLanes || reinterpret_cast<Ints>(lane_numbers()) < static_cast<std::int32_t>(left) ? value
-                                                                                                    : splat(filler);
-}
-
 void softmax_tile(const ScoreTile& tile, float* scores, float* log_sums, std::int64_t log_stride, float* inverse) {
   for (std::int64_t row = 0; row < tile.rows; ++row) {
     float* line = scores + row * tile.columns;

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/vocabulary_row_formula.h"
+
 namespace dsd::cpu {
 
 struct DropoutWords {
@@ -165,6 +167,16 @@ struct FewRows {
 };
 inline constexpr std::int64_t kFewRows = 8;
 
+// Row losses over a vocabulary: see kernels/vocabulary_row.h.
+struct VocabularyRows {
+  float *student = nullptr, *teacher = nullptr;  // products, overwritten; teacher may be null
+  std::int64_t stride = 0, teacher_stride = 0, classes = 0;
+  const std::int32_t* labels = nullptr;  // null: none
+  VocabularyTerms terms;
+  float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
+  bool wants_gradient = true, bf16 = false;
+};
+
 struct Functions {
   void (*adamw)(AdamRow row, float* gradient, bool clears_gradient, float gradient_scale, std::int64_t count,
                 AdamConstants constants, AdamRates rates);
@@ -197,6 +209,8 @@ struct Functions {
                                 float* to_distance_bias);
   // For rows begin ... end of w.
   void (*few_rows)(const FewRows& work, std::int64_t begin, std::int64_t end);
+  // Adds to sums [4]: forward KL, reverse KL, generalised Jensen-Shannon, cross-entropy.
+  void (*vocabulary_rows)(const VocabularyRows& work, double* sums, std::int64_t begin, std::int64_t end);
   void (*round_to_bf16)(const float* from, std::uint16_t* to, std::int64_t count);
 };
 

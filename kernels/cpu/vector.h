@@ -158,6 +158,36 @@ inline Floats exponential(Floats x) {
   return x < splat(-87.0f) ? Floats{} : value;
 }
 
+// The natural logarithm of x > 0, with a relative error near 1e-7 (Cephes' polynomial); -infinity of 0.
+inline Floats logarithm(Floats x) {
+  const Ints bits = reinterpret_cast<Ints>(x);
+  // The mantissa in [sqrt(1/2), sqrt(2)).
+  const Ints shifted = bits - 0x3F3504F3;
+  const Ints exponent = shifted >> 23;
+  const Floats m = reinterpret_cast<Floats>(bits - (exponent << 23)) - 1.0f;
+  const Floats e = __builtin_convertvector(exponent, Floats);
+  Floats series = splat(7.0376836292e-2f);
+  series = fma(series, m, splat(-1.1514610310e-1f));
+  series = fma(series, m, splat(1.1676998740e-1f));
+  series = fma(series, m, splat(-1.2420140846e-1f));
+  series = fma(series, m, splat(1.4249322787e-1f));
+  series = fma(series, m, splat(-1.6668057665e-1f));
+  series = fma(series, m, splat(2.0000714765e-1f));
+  series = fma(series, m, splat(-2.4999993993e-1f));
+  series = fma(series, m, splat(3.3333331174e-1f));
+  const Floats square = m * m;
+  Floats value = series * m * square;
+  value = fma(e, splat(-2.12194440e-4f), value);
+  value = fma(square, splat(-0.5f), value);
+  value = fma(e, splat(0.693359375f), m + value);
+  return x > Floats{} ? value : splat(-__builtin_inff());
+}
+
+inline Floats past_the_end(Floats value, std::int64_t left, float filler) {
+  return left >= kLanes || reinterpret_cast<Ints>(lane_numbers()) < static_cast<std::int32_t>(left) ? value
+                                                                                                    : splat(filler);
+}
+
 // Denormal numbers are taken as 0 while this lives: moments that decay for long would otherwise cost hundreds of cycles
 // an operation.
 class FlushDenormals {

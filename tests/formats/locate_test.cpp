@@ -50,8 +50,9 @@ TEST_CASE("what is missing from a folder is told") {
   fs::create_directories(folder / "run/checkpoints");
   fs::create_directories(folder / "damaged/student");
   fs::create_directories(folder / "empty");
-  CHECK(locating(place + "/empty", "cache") ==
-        place + "/empty: is no model: it has neither config.json (Hugging Face layout) nor student/ (a run's folder)");
+  CHECK(locating(place + "/empty", "cache") == place +
+                                                   "/empty: is no model: it has neither config.json (Hugging Face "
+                                                   "layout) nor student/ (a run's folder) nor a GGUF file");
   CHECK(locating(place + "/run", "cache") ==
         place + "/run: is a run that has not written its student yet; go on with it: " + program_name() + " train " +
             place + "/run/recipe.yaml --run " + place + "/run --resume");

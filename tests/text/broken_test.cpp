@@ -21,8 +21,8 @@ struct Fault {
 
 TEST_CASE("a tokenizer.json that says what is not supported or makes no sense") {
   const Fault faults[] = {
-      {"/model/type", "\"Unigram\"", "model type 'Unigram' is not supported (supported: WordPiece)"},
-      {"/model/type", "\"BPE\"", "model type 'BPE' is not supported"},
+      {"/model/type", "\"Unigram\"", "model type 'Unigram' is not supported (supported: BPE, WordPiece)"},
+      {"/model/type", "\"BPE\"", "model: 'max_input_chars_per_word' is not supported"},
       {"/model/type", "7", "model.type: expected a text"},
       {"/model", "", "'model' is missing"},
       {"/model", "[]", "model: expected an object"},
@@ -48,9 +48,11 @@ TEST_CASE("a tokenizer.json that says what is not supported or makes no sense") 
       {"/normalizer/extra", "1", "normalizer: 'extra' is not supported"},
       {"/normalizer", R"({"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Nmt"}]})",
        "normalizer.normalizers[1] type 'Nmt' is not supported"},
-      {"/pre_tokenizer/type", "\"ByteLevel\"", "pre_tokenizer type 'ByteLevel' is not supported"},
+      {"/pre_tokenizer/type", "\"ByteLevel\"", "pre_tokenizer: 'add_prefix_space' is missing"},
+      {"/pre_tokenizer/type", "\"UnicodeScripts\"", "pre_tokenizer type 'UnicodeScripts' is not supported"},
       {"/pre_tokenizer", R"({"type": "Punctuation", "behavior": "Odd"})", "behavior: 'Odd' is not supported"},
-      {"/post_processor/type", "\"RobertaProcessing\"", "post_processor type 'RobertaProcessing' is not supported"},
+      {"/post_processor/type", "\"RobertaProcessing\"", "post_processor: 'trim_offsets' is missing"},
+      {"/post_processor/type", "\"Other\"", "post_processor type 'Other' is not supported"},
       {"/post_processor/sep", "[\"[SEP]\", 99]", "post_processor.sep[1]: 99 is out of range (0 to 14)"},
       {"/post_processor/sep", "[\"[SEP]\"]", "post_processor.sep: expected a token and its id"},
       {"/post_processor", R"({"type": "TemplateProcessing", "pair": [], "special_tokens": {},
@@ -61,7 +63,7 @@ TEST_CASE("a tokenizer.json that says what is not supported or makes no sense") 
        "single[0].Sequence.id: 'C' is neither 'A' nor 'B'"},
       {"/post_processor", R"({"type": "TemplateProcessing", "pair": [], "special_tokens": {}, "single": [{}]})",
        "single[0]: expected one of"},
-      {"/decoder/type", "\"Metaspace\"", "decoder type 'Metaspace' is not supported"},
+      {"/decoder/type", "\"CTC\"", "decoder type 'CTC' is not supported"},
       {"/added_tokens", "{}", "added_tokens: expected a list"},
       {"/added_tokens", R"([{"id": 15}])", "added_tokens[0]: 'content' is missing"},
       {"/added_tokens", R"([{"id": 15, "content": "", "single_word": false, "lstrip": false, "rstrip": false,
@@ -96,7 +98,7 @@ TEST_CASE("a model without a type is known by its fields") {
   json["model"].erase("type");
   CHECK(parse(json).encode("a").ids == Ids{1, 6, 2});
   json["model"]["merges"] = nlohmann::json::array();
-  CHECK(contains(complaint(json.dump()), "model type 'BPE' is not supported"));
+  CHECK(contains(complaint(json.dump()), "model: 'max_input_chars_per_word' is not supported"));
   json["model"].erase("merges");
   json["model"].erase("max_input_chars_per_word");
   CHECK(contains(complaint(json.dump()), "model: 'type' is missing"));

@@ -22,13 +22,16 @@ std::string normalized(std::vector<NormalizerStep> steps, std::string_view text)
 
 std::vector<std::string> cut(std::vector<PreTokenizerStep> steps, std::string_view text) {
   std::vector<Piece> pieces;
-  pre_tokenize(steps, text, pieces);
+  PieceText made{text, {}, {}};
+  pre_tokenize(steps, true, made, pieces);
   std::vector<std::string> out;
-  for (const Piece& piece : pieces) out.emplace_back(text.substr(piece.begin, piece.end - piece.begin));
+  for (const Piece& piece : pieces) out.emplace_back(made.text.substr(piece.begin, piece.end - piece.begin));
   return out;
 }
 
 using Words = std::vector<std::string>;
+
+std::string decode(std::vector<DecoderStep> steps, Words tokens) { return decode_tokens(steps, std::move(tokens)); }
 
 }  // namespace
 
@@ -152,7 +155,7 @@ TEST_CASE("WordPiece: longest first from the left, or one unknown token") {
   const WordPieceModel model(WordPiece{0, "##", 6}, vocabulary);
   const auto ids = [&](std::string_view piece) {
     std::vector<ModelToken> tokens;
-    model.tokenize(vocabulary, piece, tokens);
+    model.tokenize(piece, tokens);
     Ids out;
     for (const ModelToken& token : tokens) out.push_back(token.id);
     return out;
@@ -171,10 +174,10 @@ TEST_CASE("WordPiece: longest first from the left, or one unknown token") {
 }
 
 TEST_CASE("WordPiece's decoder") {
-  CHECK(decode_tokens(WordPieceDecoder{"##", false}, {"##uelo", "Ara", "##\u00faj", "##o", "No", "##guera"}) ==
+  CHECK(decode({WordPieceDecoder{"##", false}}, {"##uelo", "Ara", "##\u00faj", "##o", "No", "##guera"}) ==
         "##uelo Ara\u00fajo Noguera");
-  CHECK(decode_tokens(WordPieceDecoder{}, {"i", "do", "n't", ",", "ok", "?"}) == "i don't, ok?");
-  CHECK(decode_tokens(JoinDecoder{}, {"a", "##b"}) == "a ##b");
+  CHECK(decode({WordPieceDecoder{}}, {"i", "do", "n't", ",", "ok", "?"}) == "i don't, ok?");
+  CHECK(decode({JoinDecoder{}}, {"a", "##b"}) == "a ##b");
 }
 
 TEST_CASE("longest first: the longer side gives way, and keeps the odd token") {

@@ -1,0 +1,34 @@
+#pragma once
+// Row losses over a vocabulary for a tile of rows, values and gradient in one go: both logs of sums of exponentials,
+// the divergences, and the gradient of the student's logits in their place. The formulas and their papers are in
+// vocabulary_row_formula.h. C rows, V classes; fp32.
+
+#include <ATen/core/Tensor.h>
+
+#include "kernels/cpu/functions.h"
+#include "kernels/vocabulary_row_formula.h"
+
+namespace dsd {
+
+struct VocabularyTile {
+  at::Tensor student;  // [C, V] products; overwritten
+  at::Tensor teacher;  // [C, V]; overwritten; undefined where no term reads it
+  at::Tensor labels;   // [C] int32, -1 none; undefined where there is no cross-entropy
+  VocabularyTerms terms;
+  // logits = soft_cap * tanh(scale * products / soft_cap), or scale * products where soft_cap is 0.
+  float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
+  bool wants_gradient = true;
+  bool bf16 = false;  // the gradient as bf16, in the first half of each row's own memory
+};
+
+// Sums over the tile's rows, before coefficients.
+struct VocabularyTotals {
+  double forward = 0, reverse = 0, jensen_shannon = 0, cross_entropy = 0;
+};
+
+VocabularyTotals vocabulary_rows(const VocabularyTile& tile, const cpu::Functions& functions = cpu::best_functions());
+
+// The gradient that vocabulary_rows left behind, [C, V] fp32 or bf16, a view of tile.student.
+at::Tensor gradient_of(const VocabularyTile& tile);
+
+}  // namespace dsd
