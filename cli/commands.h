@@ -30,7 +30,7 @@ struct EvalOptions {
   std::string task, data, split = "dev", json, predictions;
   std::vector<std::string> labels;  // the labels' order, for a model that has only LABEL_n
   bool speed = true;
-  std::int64_t max_length = 128;
+  std::optional<std::int64_t> max_length;  // none: 128; of text, as the run was trained, else as the models have room
   std::string dtype = "fp32", device = "cpu";
   Overrides overrides;  // data.* and task keys for a task of one's own
   int threads = 0;

@@ -28,6 +28,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kSpeedRows = 256;
+constexpr std::int64_t kMostOfText = 1024;  // tokens of a piece of text, where nobody says
 
 struct Bench {
   Recipe recipe;
@@ -54,6 +55,44 @@ void add_text(Overrides& overrides, std::string_view key, const std::optional<st
   if (text) overrides.push_back(text_override(key, *text));
 }
 
+bool tells_tokens(const EvalOptions& options) {
+  const auto task = find_task_name(options.task);
+  return task && task->kind == TaskKind::next_token;
+}
+
+// A batch holds one piece at least.
+void add_length(Overrides& overrides, std::int64_t length) {
+  overrides.push_back(fmt::format("data.max_length={}", length));
+  for (const char* key : {"eval.tokens", "train.tokens"})
+    overrides.push_back(fmt::format("{}={}", key, std::max<std::int64_t>(length, EvalConfig().tokens)));
+}
+
+// How the run of a language model read its text.
+Overrides text_of_run(const Recipe& run, const EvalOptions& options) {
+  Overrides overrides;
+  add_text(overrides, "data.train", run.data.train);
+  add_text(overrides, "data.dev", run.data.dev);
+  add_text(overrides, "data.test", run.data.test);
+  add_text(overrides, "data.separator", run.data.separator);
+  add_text(overrides, "data.prompt_template", run.data.prompt_template);
+  add_text(overrides, "data.columns.text", run.data.columns.text);
+  add_text(overrides, "data.columns.prompt", run.data.columns.prompt);
+  add_text(overrides, "data.columns.answer", run.data.columns.answer);
+  add_text(overrides, "data.columns.input", run.data.columns.input);
+  if (run.data.articles) overrides.emplace_back("data.articles=true");
+  if (!options.max_length) add_length(overrides, run.data.max_length);
+  return overrides;
+}
+
+// Pieces of text are as long as every model has positions, within a bound.
+std::int64_t default_length(const EvalOptions& options) {
+  if (!tells_tokens(options)) return 128;
+  std::int64_t length = kMostOfText;
+  for (const auto& name : options.models)
+    length = std::min(length, most_positions(read_model_config(locate_model(name)).family));
+  return length;
+}
+
 // Files, columns and labels of a task of one's own, as the run that trained one of the models had them; nothing where
 // no model is such a run. Flags come after, and win.
 Overrides data_of_run(const EvalOptions& options) {
@@ -64,6 +103,7 @@ Overrides data_of_run(const EvalOptions& options) {
     if (!fs::exists(fs::path(model) / "recipe.yaml", error)) continue;
     const Recipe run = recipe_of_run(model);
     if (run.task != own->name) continue;
+    if (own->kind == TaskKind::next_token) return text_of_run(run, options);
     Overrides overrides;
     add_text(overrides, "data.train", run.data.train);
     add_text(overrides, "data.dev", run.data.dev);
@@ -82,9 +122,18 @@ Overrides data_of_run(const EvalOptions& options) {
 // The flags as a recipe, so that they are read and checked by the same rules.
 Recipe recipe_of(const EvalOptions& options) {
   Overrides overrides{text_override("task", options.task), text_override("data.root", options.data),
-                      fmt::format("data.max_length={}", options.max_length),
                       text_override("student.path", options.models.front())};
+  add_length(overrides, options.max_length.value_or(default_length(options)));
   for (auto& of_run : data_of_run(options)) overrides.push_back(std::move(of_run));
+  if (const fs::path file = options.data; tells_tokens(options) && fs::is_regular_file(file)) {
+    overrides.push_back(text_override("data.root", file.has_parent_path() ? file.parent_path().string() : "."));
+    for (const char* key : {"data.train", "data.dev"})
+      overrides.push_back(text_override(key, file.filename().string()));
+    if (file.extension() != ".json" && file.extension() != ".jsonl")
+      for (const char* key :
+           {"data.columns.prompt", "data.columns.answer", "data.columns.input", "data.prompt_template"})
+        overrides.push_back(fmt::format("{}=null", key));
+  }
   overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
   return parse_recipe("{}", "the flags", overrides);
 }
@@ -124,6 +173,14 @@ std::vector<Contestant> load_models(const EvalOptions& options, const Bench& ben
 EvalResult evaluate_one(const EvalOptions& options, const Bench& bench, Contestant& one) {
   const std::int64_t tokens = bench.recipe.eval.tokens;
   const HeadInfo& head = one.model->config().head;
+  if (bench.task.kind == TaskKind::next_token) {
+    if (frozen_options(one.model->config()).head != HeadKind::next_token)
+      fail_as(ExitCode::bad_input, "{}: has no head that tells the next token; perplexity is for decoders", one.name);
+    if (const auto most = most_positions(one.model->config().family); bench.recipe.data.max_length > most)
+      fail_as(ExitCode::bad_input, "{}: has positions for {} tokens, but --max-length is {}", one.name, most,
+              bench.recipe.data.max_length);
+    return evaluate(*one.model, *one.data, bench.task, {.tokens = tokens});
+  }
   ScoreOrder score;
   if (one.data->labelled() > 0) score = order_scorer(*one.model, *one.data, bench.task, tokens);
   // --labels is for models whose own names say nothing; beside one of them, others keep theirs.
@@ -169,7 +226,15 @@ std::vector<Speed> speeds_of(const Bench& bench, std::span<const Contestant> mod
 
 }  // namespace
 
-int run_eval(const EvalOptions& options) {
+int run_eval(const EvalOptions& flags) {
+  EvalOptions options = flags;
+  if (options.task == "perplexity") options.task = "language_model";
+  if (tells_tokens(options)) {
+    options.speed = false;  // of sentences; what a language model serves is told by `generate`
+    if (!options.predictions.empty())
+      fail_as(ExitCode::bad_input, "--predictions: a language model scores text; there is nothing to predict");
+    if (!options.labels.empty()) fail_as(ExitCode::bad_input, "--labels: a language model has tokens, not labels");
+  }
   if (!options.predictions.empty() && options.models.size() > 1)
     fail_as(ExitCode::bad_input, "--predictions takes one model, and {} are given", options.models.size());
   use_threads(options.threads);
@@ -179,10 +244,14 @@ int run_eval(const EvalOptions& options) {
   EvalReport report{
       .task = bench.task, .split = bench.split, .models = {}, .baseline = baseline_of(*models[0].data, bench.task)};
   for (auto& one : models) {
-    console.line("scoring {} on {} rows of {}", one.name, one.data->size(), bench.task.name);
+    if (bench.task.kind == TaskKind::next_token)
+      console.line("scoring {} on {} tokens in {} pieces", one.name, one.data->targets(), one.data->size());
+    else console.line("scoring {} on {} rows of {}", one.name, one.data->size(), bench.task.name);
     report.models.push_back({.path = one.name,
                              .result = evaluate_one(options, bench, one),
                              .rows = one.data->size(),
+                             .same_tokens = one.data->fingerprint() == models[0].data->fingerprint(),
+                             .max_length = bench.recipe.data.max_length,
                              .parameters = one.model->parameter_count(),
                              .bytes = Checkpoint::open(one.folder).total_bytes(),
                              .speed = std::nullopt});

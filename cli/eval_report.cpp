@@ -25,12 +25,25 @@ std::string rate(double per_second) { return fmt::format("{:.{}f}", per_second, 
 
 std::string times(double factor) { return fmt::format("{:.1f}x", factor); }
 
+bool tells_tokens(const EvalReport& report) { return report.task.kind == TaskKind::next_token; }
+
+std::string shown(Metric metric, double value) {
+  if (!lower_is_better(metric)) return percent(value);
+  return std::isfinite(value) ? fmt::format("{:.4f}", value) : std::string(kNothing);
+}
+
+std::string title_of(Metric metric) {
+  if (metric == Metric::negative_log_likelihood) return "nats a token";
+  if (metric == Metric::bits_per_byte) return "bits a byte";
+  return fmt::format("{}{}", name_of(metric), lower_is_better(metric) ? "" : " %");
+}
+
 // "accuracy %", or "accuracy % matched" where the split has parts.
 Cells metric_titles(const EvalReport& report) {
   Cells titles;
   for (const auto& part : report.models[0].result.parts)
     for (const auto& metric : report.task.metrics)
-      titles.push_back(fmt::format("{} %{}{}", name_of(metric), part.part.empty() ? "" : " ", part.part));
+      titles.push_back(fmt::format("{}{}{}", title_of(metric), part.part.empty() ? "" : " ", part.part));
   return titles;
 }
 
@@ -38,16 +51,18 @@ Cells metric_cells(const EvalReport& report, const EvalResult& result) {
   Cells cells;
   for (const auto& part : result.parts)
     for (std::size_t m = 0; m < report.task.metrics.size(); ++m)
-      cells.push_back(part.metrics.empty() ? std::string(kNothing) : percent(part.metrics[m].second));
+      cells.push_back(part.metrics.empty() ? std::string(kNothing)
+                                           : shown(part.metrics[m].first, part.metrics[m].second));
   return cells;
 }
 
 double kept(const EvalReport& report, const EvalResult& result) {
-  return retention(result.score(), report.models[0].result.score());
+  return retention(report.task.metrics.front(), result.score(), report.models[0].result.score());
 }
 
 double kept_above_chance(const EvalReport& report, const EvalResult& result) {
-  return chance_corrected_retention(result.score(), report.models[0].result.score(), report.baseline.result.score());
+  return chance_corrected_retention(report.task.metrics.front(), result.score(), report.models[0].result.score(),
+                                    report.baseline.result.score());
 }
 
 void add(Cells& cells, Cells more) { std::ranges::move(more, std::back_inserter(cells)); }
@@ -63,7 +78,8 @@ Cells title_row(const EvalReport& report, bool speed) {
 Cells model_row(const EvalReport& report, const ModelReport& model) {
   Cells cells{model.path};
   add(cells, metric_cells(report, model.result));
-  if (report.has_labels())
+  // Perplexities over different tokens are not comparable.
+  if (report.has_labels() && model.same_tokens)
     add(cells, {percent(kept(report, model.result)), percent(kept_above_chance(report, model.result))});
   else add(cells, {std::string(kNothing), std::string(kNothing)});
   add(cells, {fmt::format("{:.2f} M", static_cast<double>(model.parameters) / 1e6),
@@ -79,6 +95,13 @@ Cells model_row(const EvalReport& report, const ModelReport& model) {
 Cells baseline_row(const EvalReport& report, std::size_t width) {
   const Baseline& baseline = report.baseline;
   const bool classes = report.task.kind == TaskKind::classes;
+  if (tells_tokens(report)) {
+    Cells cells{"tokens of this text by their counts"};
+    add(cells, metric_cells(report, baseline.result));
+    add(cells, {percent(kept(report, baseline.result)), percent(kept_above_chance(report, baseline.result))});
+    cells.resize(width, std::string(kNothing));
+    return cells;
+  }
   Cells cells{
       classes ? fmt::format("majority class ({})", report.task.label_names[static_cast<std::size_t>(baseline.majority)])
               : fmt::format("always the mean ({:.3f})", baseline.mean)};
@@ -106,7 +129,8 @@ Json tasks_json(const EvalReport& report, const EvalResult& result) {
   for (const auto& part : result.parts) {
     Json task{{"task", report.task.name}, {"split", name_of(report.split)}};
     if (!part.part.empty()) task["part"] = part.part;
-    task["rows"] = part.rows;
+    task[tells_tokens(report) ? "tokens" : "rows"] = part.rows;
+    if (tells_tokens(report)) task["bytes"] = part.bytes;
     task["metrics"] = Json::object();
     for (const auto& [metric, value] : part.metrics) task["metrics"][std::string(name_of(metric))] = value;
     tasks.push_back(std::move(task));
@@ -124,13 +148,30 @@ Json speed_json(const Speed& own, const Speed& first) {
 
 Json model_json(const EvalReport& report, const ModelReport& model) {
   Json json{{"path", model.path}, {"tasks", tasks_json(report, model.result)}};
-  if (report.has_labels())
+  if (report.has_labels() && model.same_tokens)
     json["retention"] = {{"raw", kept(report, model.result)},
                          {"chance_corrected", kept_above_chance(report, model.result)}};
   json["parameters"] = model.parameters;
   json["bytes"] = model.bytes;
   json["speed"] = model.speed ? speed_json(*model.speed, *report.models[0].speed) : Json();
   return json;
+}
+
+// What was scored, exactly: perplexities of others may be taken with a stride or with other pieces.
+std::string definition_of(const EvalReport& report) {
+  const ModelReport& first = report.models[0];
+  std::int64_t tokens = 0, bytes = 0;
+  for (const auto& part : first.result.parts) tokens += part.rows, bytes += part.bytes;
+  std::string text = fmt::format(
+      "{} tokens told, in {} pieces of at most {} that are read without what stands before them (no stride); a "
+      "document's\nfirst token is not told. perplexity: e to the mean of -log p; bits a byte: over the text's {} "
+      "bytes\n"
+      "kept: the first model's perplexity over the model's, and its share of the first one's gain in log over the last "
+      "row\n",
+      tokens, first.rows, first.max_length, bytes);
+  if (!std::ranges::all_of(report.models, &ModelReport::same_tokens))
+    text += "models whose tokens differ from the first one's have other perplexities; compare their bits a byte\n";
+  return text;
 }
 
 }  // namespace
@@ -141,7 +182,8 @@ std::string table_of(const EvalReport& report) {
   for (const auto& model : report.models) rows.push_back(model_row(report, model));
   if (report.has_labels()) rows.push_back(baseline_row(report, rows[0].size()));
   std::string text = aligned(rows);
-  if (report.has_labels())
+  if (tells_tokens(report)) text += definition_of(report);
+  else if (report.has_labels())
     text +=
         fmt::format("{} {}, {} rows; kept: share of the first model's {}, and the same above the last row's\n",
                     report.task.name, name_of(report.split), report.models[0].rows, name_of(report.task.metrics[0]));
@@ -157,7 +199,8 @@ std::string json_of(const EvalReport& report) {
   json["models"] = Json::array();
   for (const auto& model : report.models) json["models"].push_back(model_json(report, model));
   const Baseline& baseline = report.baseline;
-  if (!report.has_labels()) json["majority"] = nullptr;
+  if (tells_tokens(report)) json["unigram"] = {{"tasks", tasks_json(report, baseline.result)}};
+  else if (!report.has_labels()) json["majority"] = nullptr;
   else if (report.task.kind == TaskKind::values)
     json["majority"] = {{"mean", baseline.mean}, {"tasks", tasks_json(report, baseline.result)}};
   else

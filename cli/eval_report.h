@@ -14,7 +14,9 @@ namespace dsd {
 struct ModelReport {
   std::string path;
   EvalResult result;
-  std::int64_t rows = 0;
+  std::int64_t rows = 0;        // examples
+  bool same_tokens = true;      // as the first model reads
+  std::int64_t max_length = 0;  // tokens that it reads at once
   std::int64_t parameters = 0;
   std::uint64_t bytes = 0;
   std::optional<Speed> speed;

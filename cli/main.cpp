@@ -96,15 +96,17 @@ Command train_command(CLI::App& root, TrainOptions& options) {
 Command eval_command(CLI::App& root, EvalOptions& options) {
   auto* app = root.add_subcommand("eval", "Score models on a task, side by side");
   app->add_option("models", options.models, "Model folders, run folders or org/name")->required();
-  app->add_option("--task", options.task, "Task: sst2, mnli ... or classification, regression")->required();
-  app->add_option("--data", options.data, "Folder of the data")->required();
+  app->add_option("--task", options.task, "Task: sst2, mnli ... or classification, regression, perplexity")->required();
+  app->add_option("--data", options.data, "Folder of the data; for perplexity, a text or JSONL file")->required();
   app->add_option("--split", options.split, "Split to score: dev, test or train");
   add_set(app, &options.overrides);
   app->add_option("--labels", options.labels, "Labels in the order of the logits, for a model that has only LABEL_n")
       ->delimiter(',');
   app->add_option("--json", options.json, "Write the results to this file");
   app->add_option("--predictions", options.predictions, "Write the predictions to this TSV file");
-  app->add_option("--max-length", options.max_length, "Most tokens of an example");
+  app->add_option(
+      "--max-length", options.max_length,
+      "Most tokens of an example: 128; for perplexity, those of the run, else what the models have room for");
   app->add_option("--dtype", options.dtype, "Of the matrix products")->check(CLI::IsMember({"fp32", "bf16"}));
   app->add_option("--device", options.device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
   app->add_flag("!--no-speed", options.speed, "Leave out the measurement of speed");

@@ -89,8 +89,11 @@ std::vector<std::int64_t> copied_layers(const StudentConfig& wanted, std::int64_
 }
 
 ModelOptions student_options(const Recipe& recipe, const Task& task) {
-  return {.head = task.kind == TaskKind::values ? HeadKind::values : HeadKind::classes,
-          .outputs = task.kind == TaskKind::values ? 1 : static_cast<std::int64_t>(task.labels.size()),
+  const HeadKind head = task.kind == TaskKind::next_token ? HeadKind::next_token
+                        : task.kind == TaskKind::values   ? HeadKind::values
+                                                          : HeadKind::classes;
+  return {.head = head,
+          .outputs = task.kind == TaskKind::classes ? static_cast<std::int64_t>(task.labels.size()) : 1,
           .device = recipe.train.device == DeviceKind::cuda ? at::Device(at::kCUDA) : at::Device(at::kCPU),
           .trainable = true,
           .shadow = recipe.train.dtype == TrainDtype::bf16};
@@ -103,6 +106,19 @@ void require_positions(Model& model, const Recipe& recipe, std::string_view who)
             recipe.data.max_length, who, most);
 }
 
+// Before step 1, not where a row of a table is missing: a head over tokens, and a score for each of the text's.
+void require_language_model(const ModelConfig& config, const std::string& name, const Dataset& data) {
+  if (frozen_options(config).head != HeadKind::next_token)
+    fail_as(ExitCode::bad_input,
+            "{}: has no head that tells the next token; task 'language_model' takes decoders (...ForCausalLM)", name);
+  const auto counts = data.target_counts();
+  auto largest = std::ssize(counts) - 1;
+  while (largest >= 0 && counts[static_cast<std::size_t>(largest)] == 0) --largest;
+  if (const std::int64_t scored = vocab_size(config.family); largest >= scored)
+    fail_as(ExitCode::bad_input, "{}: scores {} tokens, but the text has the id {}; take the model's own tokenizer",
+            name, scored, largest);
+}
+
 bool is_identity(const std::vector<std::int32_t>& columns) {
   for (std::size_t c = 0; c < columns.size(); ++c)
     if (columns[c] != static_cast<std::int32_t>(c)) return false;
@@ -113,6 +129,7 @@ bool is_identity(const std::vector<std::int32_t>& columns) {
 
 HeadInfo head_of(const Task& task) {
   HeadInfo head;
+  if (task.kind == TaskKind::next_token) return head;
   if (task.kind == TaskKind::values) {
     head.problem_type = ProblemType::regression;
     head.labels = {"LABEL_0"};
@@ -145,19 +162,23 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
   RunModels models;
   const bool on_gpu = recipe.train.device == DeviceKind::cuda;
   const bool bf16 = recipe.train.dtype == TrainDtype::bf16;
+  const bool language = data.task.kind == TaskKind::next_token;
   if (recipe.teacher.path) {
     models.teacher_folder = locate_model(*recipe.teacher.path);
     models.teacher =
         load_frozen_model(models.teacher_folder, bf16, on_gpu ? at::Device(at::kCUDA) : at::Device(at::kCPU));
-    models.columns = match_labels(data.task, models.teacher->config().head,
-                                  {.model = *recipe.teacher.path,
-                                   .stated = recipe.teacher.labels,
-                                   .score = order_scorer(*models.teacher, data.dev, data.task, recipe.eval.tokens)});
+    if (language) require_language_model(models.teacher->config(), *recipe.teacher.path, data.train);
+    else
+      models.columns = match_labels(data.task, models.teacher->config().head,
+                                    {.model = *recipe.teacher.path,
+                                     .stated = recipe.teacher.labels,
+                                     .score = order_scorer(*models.teacher, data.dev, data.task, recipe.eval.tokens)});
     require_positions(*models.teacher, recipe, "teacher");
   }
   models.student_base = student_base(recipe);
   const bool from_teacher = models.teacher && !recipe.student.path;
   const std::shared_ptr<Model> base = from_teacher ? models.teacher : load_frozen_model(models.student_base);
+  if (language) require_language_model(base->config(), models.student_base.string(), data.train);
   const ModelConfig config = student_config(base->config(), recipe.student, data.task);
   const ModelOptions options = student_options(recipe, data.task);
   const RandomKey random{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights};
@@ -168,8 +189,12 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
     const auto layers = copied_layers(recipe.student, layer_count(config.family), layer_count(base->config().family));
     const bool same_labels =
         from_teacher ? is_identity(models.columns) : base->config().head.labels == config.head.labels;
-    models.student = student_model(*base, config, layers, same_labels, options, random, &models.fresh);
+    models.student = student_model(*base, config, layers, language || same_labels, options, random, &models.fresh);
   }
+  if (language && models.teacher &&
+      vocab_size(models.teacher->config().family) != vocab_size(models.student->config().family))
+    fail_as(ExitCode::bad_input, "the teacher scores {} tokens and the student {}: no loss can compare them",
+            vocab_size(models.teacher->config().family), vocab_size(models.student->config().family));
   require_positions(*models.student, recipe, "student");
   return models;
 }

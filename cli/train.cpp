@@ -2,6 +2,7 @@
 #include <ATen/Parallel.h>
 #include <malloc.h>
 
+#include <cmath>
 #include <csignal>
 #include <nlohmann/json.hpp>
 
@@ -13,6 +14,7 @@
 #include "core/base/files.h"
 #include "core/base/program.h"
 #include "core/eval/evaluator.h"
+#include "core/eval/perplexity.h"
 #include "core/formats/locate.h"
 #include "core/recipe/load.h"
 #include "core/recipe/shelf.h"
@@ -25,15 +27,33 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kProbeSteps = 20;  // that a dry run takes to tell the time
 
+// What a language model must beat: each token told by how often the training set has it.
+void print_floor(RunModels& models, const Workbench& bench) {
+  const Dataset& dev = bench.data.dev;
+  for (const auto& note : dev.notes()) bench.console.line("          {}", note);
+  const std::int64_t vocabulary = vocab_size(models.student->config().family);
+  const double mean =
+      unigram_sum(dev, bench.data.train.target_counts(), 1, vocabulary) / static_cast<double>(dev.targets());
+  bench.console.line(
+      "floor     perplexity {:.2f} on the dev set by the training set's counts of tokens alone (one added to each of "
+      "{})",
+      std::exp(mean), vocabulary);
+}
+
 void print_parts(const Recipe& recipe, RunModels& models, const Workbench& bench) {
   Console& console = bench.console;
   if (models.teacher) console.line("teacher   {}: {}", models.teacher_folder.string(), describe_model(*models.teacher));
   console.line("student   from {}: {}", models.student_base.string(), describe_model(*models.student));
   if (!models.fresh.empty()) console.line("          drawn at random: {}", fmt::join(models.fresh, ", "));
   const Dataset& train = bench.data.train;
-  console.line("data      {}: {} rows to train on ({} with labels), {} to score on; {} tokens", recipe.task,
-               train.size(), train.labelled(), bench.data.dev.size(), train.tokens());
+  if (bench.data.task.kind == TaskKind::next_token)
+    console.line("data      {}: {} pieces to train on, {} tokens to tell; {} pieces to score on, {} tokens",
+                 recipe.task, train.size(), train.targets(), bench.data.dev.size(), bench.data.dev.targets());
+  else
+    console.line("data      {}: {} rows to train on ({} with labels), {} to score on; {} tokens", recipe.task,
+                 train.size(), train.labelled(), bench.data.dev.size(), train.tokens());
   for (const auto& note : train.notes()) console.line("          {}", note);
+  if (bench.data.task.kind == TaskKind::next_token) print_floor(models, bench);
 }
 
 // The teacher is scored before step 1: a wrong order of labels or a broken checkpoint is seen before it is learned
@@ -43,9 +63,11 @@ std::optional<double> score_teacher(const Recipe& recipe, RunModels& models, con
   const EvalResult result = evaluate(*models.teacher, bench.data.dev, bench.data.task,
                                      {.columns = models.columns, .tokens = recipe.eval.tokens});
   bench.console.line("teacher   {} on the dev set", text_of(scored_of(result)));
-  if (recipe.teacher.floor && result.score() < *recipe.teacher.floor)
-    fail_as(ExitCode::refused, "the teacher {} scores {:.4f}, below teacher.floor {:.4f}; nothing was trained",
-            models.teacher_folder.string(), result.score(), *recipe.teacher.floor);
+  const Metric metric = bench.data.task.metrics.front();
+  if (recipe.teacher.floor && is_better(metric, *recipe.teacher.floor, result.score()))
+    fail_as(ExitCode::refused, "the teacher {} scores {:.4f}, {} teacher.floor {:.4f}; nothing was trained",
+            models.teacher_folder.string(), result.score(), lower_is_better(metric) ? "above" : "below",
+            *recipe.teacher.floor);
   return result.score();
 }
 
@@ -59,17 +81,30 @@ void require_same_tokenizer(const Tokenizer& student, const fs::path& student_fo
             models.teacher_folder.string(), student_folder.string());
 }
 
+// Of a row that the teacher's head reads.
+std::int64_t remembered_bytes(const Recipe& recipe, RunModels& models, const Task& task) {
+  if (!models.teacher) return 0;
+  if (task.kind != TaskKind::next_token)
+    return 4 * static_cast<std::int64_t>(std::max<std::size_t>(1, task.labels.size()));
+  if (recipe.teacher.keep == TeacherKeep::top_k) return 8 * recipe.teacher.top_k + 4;
+  const std::int64_t width = recipe.teacher.keep_dtype == TrainDtype::bf16 ? 2 : 4;
+  return width * hidden_size(models.teacher->config().family);
+}
+
 int dry_run(const Recipe& recipe, RunModels& models, const Workbench& bench) {
   Plan plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed));
   const std::int64_t steps = planned_steps(recipe, plan);
   const bool with_teacher = learns_from_teacher(recipe, models);
+  const bool language = bench.data.task.kind == TaskKind::next_token;
   const MemoryPlan memory =
       plan_memory({.student = models.student.get(),
                    .teacher = models.teacher.get(),
                    .micro_batch_tokens = largest_micro_batch(bench.data.train, plan, recipe.train.tokens, 1000),
                    .examples = bench.data.train.size(),
                    .tokens = bench.data.train.tokens(),
-                   .classes = static_cast<std::int64_t>(std::max<std::size_t>(1, bench.data.task.labels.size())),
+                   .rows = language ? bench.data.train.targets() : bench.data.train.size(),
+                   .row_bytes = remembered_bytes(recipe, models, bench.data.task),
+                   .vocabulary = language ? vocab_size(models.student->config().family) : 0,
                    .bf16 = recipe.train.dtype == TrainDtype::bf16,
                    .remember = recipe.teacher.remember && with_teacher,
                    .budget_mib = recipe.teacher.budget_mib});
@@ -109,7 +144,10 @@ std::string task_flags(const Recipe& recipe) {
   const auto set = [](std::string_view key, const std::string& text) {
     return fmt::format(" --set data.{}={}", key, shell_quoted(text));
   };
-  const auto& [text, pair, label] = recipe.data.columns;
+  const auto& columns = recipe.data.columns;
+  const auto& text = columns.text;
+  const auto& pair = columns.text_pair;
+  const auto& label = columns.label;
   std::string flags;
   if (recipe.data.train) flags += set("train", *recipe.data.train);
   if (recipe.data.dev) flags += set("dev", *recipe.data.dev);
@@ -122,6 +160,7 @@ std::string task_flags(const Recipe& recipe) {
 struct Summary {
   fs::path run;
   Recipe recipe;
+  Metric metric = Metric::accuracy;  // that models are chosen by
   TrainResult result;
   std::optional<double> teacher, baseline;
 };
@@ -140,6 +179,8 @@ void write_result(const fs::path& file, const Summary& summary) {
   const auto number = [](const std::optional<double>& value) {
     return value ? nlohmann::ordered_json(*value) : nlohmann::ordered_json();
   };
+  json["metric"] = name_of(summary.metric);
+  json["lower_is_better"] = lower_is_better(summary.metric);
   json["best_step"] = summary.result.best_step;
   json["best_score"] = number(summary.result.best_score);
   json["teacher_score"] = number(summary.teacher);
@@ -148,7 +189,7 @@ void write_result(const fs::path& file, const Summary& summary) {
 }
 
 void print_summary(const Summary& summary, Console& console) {
-  const auto& [run, recipe, result, teacher, baseline] = summary;
+  const auto& [run, recipe, metric, result, teacher, baseline] = summary;
   const std::string student = (run / "student").string();
   std::string scores = result.best_score ? fmt::format("best at step {} of {}: {:.4f}", result.best_step, result.steps,
                                                        *result.best_score)
@@ -156,14 +197,18 @@ void print_summary(const Summary& summary, Console& console) {
   if (teacher) scores += fmt::format("; teacher {:.4f}", *teacher);
   if (baseline && result.best_score)
     scores += fmt::format("; the same student on labels alone {:.4f}: distilling gains {:+.4f}", *baseline,
-                          *result.best_score - *baseline);
+                          lower_is_better(metric) ? *baseline - *result.best_score : *result.best_score - *baseline);
   console.line("done      the student is in {}; {}", student, scores);
   if (result.skipped_steps > 0)
     console.line("          {} steps were not finite and changed nothing", result.skipped_steps);
   const std::string program = program_name(), quoted_run = shell_quoted(run.string());
-  console.line("next      {} eval {}{} --task {} --data {}{}", program,
-               teacher ? shell_quoted(*recipe.teacher.path) + " " : "", quoted_run, recipe.task,
-               shell_quoted(recipe.data.root), task_flags(recipe));
+  const std::string models = (teacher ? shell_quoted(*recipe.teacher.path) + " " : "") + quoted_run;
+  if (metric == Metric::perplexity)
+    console.line("next      {} eval {} --task perplexity --data {}", program, models,
+                 shell_quoted((fs::path(recipe.data.root) / recipe.data.dev.value_or("")).string()));
+  else
+    console.line("next      {} eval {} --task {} --data {}{}", program, models, recipe.task,
+                 shell_quoted(recipe.data.root), task_flags(recipe));
   console.line("          {} export {} {} --scheme bf16", program, quoted_run,
                shell_quoted((run / "exported").string()));
 }
@@ -217,7 +262,7 @@ int run_train(const TrainOptions& options) {
   print_parts(recipe, models, bench);
   if (options.dry_run) return dry_run(recipe, models, bench);
 
-  Summary summary{.run = run_path(options, recipe, file), .recipe = recipe};
+  Summary summary{.run = run_path(options, recipe, file), .recipe = recipe, .metric = data.task.metrics.front()};
   const RunFolder run = open_run(summary.run, recipe, options.resume);
   console.line("run       {}", summary.run.string());
   summary.teacher = score_teacher(recipe, models, bench);

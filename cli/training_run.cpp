@@ -135,6 +135,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   parts.evaluate = [&] {
     return scored_of(evaluate(*models.student, bench.data.dev, bench.data.task, {.tokens = recipe.eval.tokens}));
   };
+  parts.lower_is_better = lower_is_better(bench.data.task.metrics.front());
   parts.save = [&](const CheckpointMeta& meta) {
     CheckpointMeta whole = meta;
     whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;

@@ -21,8 +21,25 @@ Sequences empty_sequences(std::int64_t tokens, std::int64_t count) {
           .spans = {}};
 }
 
+std::int64_t rows_of(std::span<const Example> examples) {
+  std::int64_t rows = 0;
+  for (const auto& example : examples) rows += example.first_target > 0 ? example.targets() : 1;
+  return rows;
+}
+
+Labels next_tokens(std::span<const Example> examples) {
+  Classes tokens{at::empty({rows_of(examples)}, at::kInt)};
+  auto* out = data_of<std::int32_t>(tokens.of);
+  for (const auto& example : examples) {
+    TORCH_CHECK(example.first_target > 0, "an example of a language model has targets");
+    out = std::copy(example.ids.begin() + example.first_target, example.ids.end(), out);
+  }
+  return tokens;
+}
+
 Labels labels_of(std::span<const Example> examples, TaskKind kind) {
   const auto count = static_cast<std::int64_t>(examples.size());
+  if (kind == TaskKind::next_token) return next_tokens(examples);
   if (kind == TaskKind::classes) {
     Classes classes{at::empty({count}, at::kInt)};
     auto* out = data_of<std::int32_t>(classes.of);
@@ -40,10 +57,10 @@ Labels labels_of(std::span<const Example> examples, TaskKind kind) {
 Batch make_batch(std::span<const Example> examples, ReadRow read) {
   const auto count = static_cast<std::int64_t>(examples.size());
   std::int64_t tokens = 0;
-  for (const auto& example : examples) tokens += std::ssize(example.ids);
+  for (const auto& example : examples) tokens += example.inputs();
   Batch batch;
   Sequences text = empty_sequences(tokens, count);
-  const Tensor rows = at::empty({count}, at::kInt);
+  const Tensor rows = at::empty({rows_of(examples)}, at::kInt);
   auto* ids = data_of<std::int32_t>(text.ids);
   auto* positions = data_of<std::int32_t>(text.positions);
   auto* segments = data_of<std::int32_t>(text.segments);
@@ -51,14 +68,16 @@ Batch make_batch(std::span<const Example> examples, ReadRow read) {
   auto* row = data_of<std::int32_t>(rows);
   std::int32_t at = 0;
   for (const auto& example : examples) {
-    const auto length = static_cast<std::int32_t>(example.ids.size());
-    std::ranges::copy(example.ids, ids + at);
+    const auto length = static_cast<std::int32_t>(example.inputs());
+    std::copy_n(example.ids.begin(), length, ids + at);
     for (std::int32_t t = 0; t < length; ++t) {
       positions[at + t] = t;
-      segments[at + t] = t >= example.second_begins ? 1 : 0;
+      segments[at + t] = example.first_target == 0 && t >= example.second_begins ? 1 : 0;
     }
     *offset++ = at;
-    *row++ = read == ReadRow::first ? at : at + length - 1;
+    if (example.first_target > 0)
+      for (std::int32_t t = example.first_target - 1; t < length; ++t) *row++ = at + t;
+    else *row++ = read == ReadRow::first ? at : at + length - 1;
     batch.keys.push_back(key_of(example));
     at += length;
   }

@@ -11,6 +11,7 @@
 #include "core/base/error.h"
 #include "core/base/nearest.h"
 #include "core/data/compact_integers.h"
+#include "core/data/language_model.h"
 #include "core/data/rows.h"
 #include "core/data/spill_file.h"
 
@@ -66,17 +67,19 @@ class LabelReader {
 
 }  // namespace
 
-// An example in the file: second_begins in four bytes, then its ids in two or four bytes each.
+// An example in the file: second_begins (or first_target) in four bytes, then its ids in two or four bytes each.
 struct Dataset::Store {
   SpillFile file;
-  bool wide = true;  // ids in four bytes
+  bool wide = true;        // ids in four bytes
+  bool documents = false;  // a language model's pieces
   CompactIntegers lengths;
   CompactIntegers labels;              // class index + 1
   std::vector<float> values;           // filled from the first one on
   std::vector<std::uint64_t> offsets;  // of examples 0, kBlock, 2 kBlock ...
   std::vector<DatasetPart> parts;
   std::vector<std::string> notes;
-  std::int64_t tokens = 0, labelled = 0;
+  std::int64_t tokens = 0, labelled = 0, targets = 0;
+  std::vector<std::int64_t> target_counts;  // by id
   Hasher hasher;
   std::vector<std::byte> record;  // reused
 
@@ -97,6 +100,7 @@ Dataset& Dataset::operator=(Dataset&&) noexcept = default;
 void Dataset::append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer,
                      std::int64_t limit) {
   if (size() == 0) store_->wide = tokenizer.vocab_size() > kNarrowVocabulary;
+  if (task.kind == TaskKind::next_token) return append_documents(data, file, tokenizer, limit);
   const auto rows = open_rows(task, data, file);
   const LabelReader labels(task);
   const std::int64_t begin = size();
@@ -112,6 +116,16 @@ void Dataset::append(const Task& task, const DataConfig& data, const SplitFile& 
   for (auto& note : rows->notes()) store_->notes.push_back(std::move(note));
 }
 
+void Dataset::append_documents(const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer,
+                               std::int64_t limit) {
+  const std::int64_t begin = size();
+  store_->target_counts.resize(static_cast<std::size_t>(tokenizer.vocab_size()));
+  ReadDocuments read = read_documents(data, file.path, tokenizer, limit, [&](const Example& piece) { store(piece); });
+  store_->file.flush();
+  store_->parts.push_back({.name = file.part, .begin = begin, .end = size(), .text_bytes = read.text_bytes});
+  for (auto& note : read.notes) store_->notes.push_back(std::move(note));
+}
+
 void Dataset::append(const Example& example) {
   store(example);
   store_->file.flush();
@@ -123,7 +137,10 @@ void Dataset::store(const Example& example) {
   Store& s = *store_;
   const auto index = static_cast<std::size_t>(size());
   if (index % kBlock == 0) s.offsets.push_back(s.file.size());
-  const auto second = static_cast<std::uint32_t>(example.second_begins);
+  const bool is_piece = example.first_target > 0;
+  TORCH_CHECK(index == 0 || is_piece == s.documents, "a dataset holds examples of one kind");
+  s.documents = is_piece;
+  const auto second = static_cast<std::uint32_t>(is_piece ? example.first_target : example.second_begins);
   s.record.resize(4 + example.ids.size() * (s.wide ? 4 : 2));
   std::memcpy(s.record.data(), &second, 4);
   if (s.wide) {
@@ -140,8 +157,14 @@ void Dataset::store(const Example& example) {
   const bool has_value = !std::isnan(example.value);
   if (has_value && s.values.empty()) s.values.assign(index, std::numeric_limits<float>::quiet_NaN());
   if (has_value || !s.values.empty()) s.values.push_back(example.value);
-  s.tokens += static_cast<std::int64_t>(example.ids.size());
-  s.labelled += example.label >= 0 || has_value ? 1 : 0;
+  s.tokens += example.inputs();
+  s.labelled += example.label >= 0 || has_value || is_piece ? 1 : 0;
+  s.targets += example.targets();
+  for (std::size_t t = is_piece ? second : example.ids.size(); t < example.ids.size(); ++t) {
+    const auto id = static_cast<std::size_t>(example.ids[t]);
+    if (id >= s.target_counts.size()) s.target_counts.resize(id + 1);
+    ++s.target_counts[id];
+  }
   s.hasher.bytes(s.record.data(), s.record.size());
   s.hasher.number(s.lengths[index]).number(static_cast<std::uint64_t>(example.label + 1));
   s.hasher.bytes(&example.value, has_value ? sizeof example.value : 0);
@@ -150,11 +173,15 @@ void Dataset::store(const Example& example) {
 std::int64_t Dataset::size() const { return static_cast<std::int64_t>(store_->lengths.size()); }
 std::int64_t Dataset::tokens() const { return store_->tokens; }
 std::int64_t Dataset::labelled() const { return store_->labelled; }
+std::int64_t Dataset::targets() const { return store_->targets; }
+std::span<const std::int64_t> Dataset::target_counts() const { return store_->target_counts; }
 std::span<const DatasetPart> Dataset::parts() const { return store_->parts; }
 std::span<const std::string> Dataset::notes() const { return store_->notes; }
 Key128 Dataset::fingerprint() const { return store_->hasher.key(); }
 
-std::int64_t Dataset::length(std::int64_t index) const { return store_->lengths[static_cast<std::size_t>(index)]; }
+std::int64_t Dataset::length(std::int64_t index) const {
+  return store_->lengths[static_cast<std::size_t>(index)] - (store_->documents ? 1 : 0);
+}
 
 std::int32_t Dataset::label(std::int64_t index) const {
   return static_cast<std::int32_t>(store_->labels[static_cast<std::size_t>(index)]) - 1;
@@ -171,7 +198,7 @@ Example Dataset::read(std::int64_t index) const {
   std::vector<std::byte> record(s.bytes_of(at));
   s.file.read(s.offset_of(at), record);
   Example example{.ids = std::vector<std::int32_t>(s.lengths[at]), .label = label(index), .value = value(index)};
-  std::memcpy(&example.second_begins, record.data(), 4);
+  std::memcpy(s.documents ? &example.first_target : &example.second_begins, record.data(), 4);
   if (s.wide) {
     std::ranges::copy(std::span(record).subspan(4), std::as_writable_bytes(std::span(example.ids)).begin());
     return example;
@@ -195,8 +222,10 @@ Example tokenised(const Tokenizer& tokenizer, std::string_view text, std::option
 
 Key128 key_of(const Example& example) {
   Hasher hasher;
-  hasher.values(std::span<const std::int32_t>(example.ids));
-  return hasher.number(static_cast<std::uint64_t>(example.second_begins)).key();
+  hasher.values(std::span<const std::int32_t>(example.ids).first(static_cast<std::size_t>(example.inputs())));
+  if (example.first_target > 0) hasher.text("rows from").number(static_cast<std::uint64_t>(example.first_target));
+  else hasher.number(static_cast<std::uint64_t>(example.second_begins));
+  return hasher.key();
 }
 
 }  // namespace dsd

@@ -21,15 +21,22 @@ namespace dsd {
 
 struct Example {
   std::vector<std::int32_t> ids;
-  std::int32_t second_begins = 0;                         // first token of segment 1; ids.size() when there is none
+  std::int32_t second_begins = 0;  // first token of segment 1; ids.size() when there is none
+  // Above 0 for a piece of a language model's document: ids[first_target ...] are told from those before them, and the
+  // last of them is no input.
+  std::int32_t first_target = 0;
   std::int32_t label = -1;                                // class index, -1 none
   float value = std::numeric_limits<float>::quiet_NaN();  // NaN none
+
+  std::int64_t inputs() const { return std::ssize(ids) - (first_target > 0 ? 1 : 0); }
+  std::int64_t targets() const { return first_target > 0 ? std::ssize(ids) - first_target : 0; }
 };
 
 // Consecutive examples of one file: MNLI's dev split is two of them.
 struct DatasetPart {
   std::string name;
   std::int64_t begin = 0, end = 0;
+  std::int64_t text_bytes = 0;  // of a language model's: UTF-8 that its targets stand for
 };
 
 class Dataset {
@@ -46,9 +53,9 @@ class Dataset {
   void append(const Example& example);
 
   std::int64_t size() const;
-  std::int64_t tokens() const;
+  std::int64_t tokens() const;  // that a model reads
   std::int64_t labelled() const;
-  std::int64_t length(std::int64_t index) const;  // tokens
+  std::int64_t length(std::int64_t index) const;  // tokens that a model reads
   std::int32_t label(std::int64_t index) const;   // class index, -1 none
   float value(std::int64_t index) const;          // NaN none
   // Examples may be read from any thread while nobody appends.
@@ -57,8 +64,13 @@ class Dataset {
   std::span<const std::string> notes() const;  // rows that were passed over, for people
   Key128 fingerprint() const;                  // of ids, segments, labels and order
 
+  // A language model's: how many tokens are to be told, and how often each id is one of them.
+  std::int64_t targets() const;
+  std::span<const std::int64_t> target_counts() const;
+
  private:
   struct Store;
+  void append_documents(const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer, std::int64_t limit);
   void store(const Example& example);
 
   std::unique_ptr<Store> store_;
@@ -68,11 +80,12 @@ class Dataset {
 Example tokenised(const Tokenizer& tokenizer, std::string_view text, std::optional<std::string_view> pair,
                   std::int64_t max_length);
 
-// The key of what is remembered for an example: all that its tensors depend on.
+// The key of what is remembered for an example: all that its tensors depend on, which of its rows count included.
 Key128 key_of(const Example& example);
 
 // Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head reading
-// each sequence's first token (or its last, for a decoder). `first` is the place in the step of examples[0].
+// each sequence's first token (or its last). Of a language model's pieces it reads every row whose next token is a
+// target. `first` is the place in the step of examples[0].
 enum class ReadRow { first, last };
 Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
                  std::int64_t first);

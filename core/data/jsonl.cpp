@@ -39,16 +39,24 @@ class JsonlReader final : public RowReader {
       }
     } while (line.find_first_not_of(" \t") == std::string_view::npos);
     ++rows_;
+    if (rows_ == 1 && line == "[") refuse_array();
     const Json object = parse_line(line, place());
+    if (object.is_array() && !object.empty() && object.front().is_object()) refuse_array();
     if (!object.is_object()) fail("{}: a JSON object is expected, with the key '{}'", place(), layout_.text);
     text_ = text_at(object, layout_.text);
-    row = {.text = text_, .pair = std::nullopt, .label = std::nullopt};
+    row = {.text = text_, .pair = std::nullopt, .label = std::nullopt, .input = std::nullopt};
     if (layout_.pair) row.pair = pair_ = text_at(object, *layout_.pair);
     if (layout_.label) row.label = label_ = label_at(object, *layout_.label);
+    if (layout_.input && object.contains(*layout_.input) && !object[*layout_.input].is_null())
+      row.input = input_ = text_at(object, *layout_.input);
     return true;
   }
 
  private:
+  [[noreturn]] void refuse_array() const {
+    fail("{}: the file is one JSON array; write an object a line: jq -c '.[]' FILE.json > FILE.jsonl", place());
+  }
+
   const Json& at(const Json& object, const std::string& key) const {
     const auto found = object.find(key);
     if (found != object.end()) return *found;
@@ -72,7 +80,7 @@ class JsonlReader final : public RowReader {
   }
 
   RowLayout layout_;
-  std::string text_, pair_, label_;
+  std::string text_, pair_, label_, input_;
   std::int64_t rows_ = 0;
 };
 

@@ -19,7 +19,7 @@ class TextReader final : public RowReader {
       }
     } while (line.empty());
     ++rows_;
-    row = {.text = line, .pair = std::nullopt, .label = std::nullopt};
+    row = {.text = line, .pair = std::nullopt, .label = std::nullopt, .input = std::nullopt};
     if (!pair_) return true;
     const std::size_t tab = line.find('\t');
     if (tab == std::string_view::npos)

@@ -33,6 +33,16 @@ RowLayout layout_of(const DataConfig& data, const SplitFile& file) {
 
 }  // namespace
 
+std::unique_ptr<RowReader> open_language_rows(const DataConfig& data, const std::filesystem::path& path) {
+  const ColumnsConfig& columns = data.columns;
+  return open_jsonl(path, {.text = columns.prompt.value_or(columns.text),
+                           .pair = columns.answer,
+                           .label = std::nullopt,
+                           .input = columns.input,
+                           .advice = columns.prompt ? "name the keys in data.columns"
+                                                    : "name it in data.columns.text, or a prompt and an answer"});
+}
+
 TextFormat format_of(const std::filesystem::path& path, TextFormat format) {
   if (format != TextFormat::automatic) return format;
   const auto ending = path.extension();

@@ -19,6 +19,7 @@ struct Row {
   std::string_view text;
   std::optional<std::string_view> pair;
   std::optional<std::string_view> label;
+  std::optional<std::string_view> input;  // beside a prompt (the text) and its answer (the pair)
 };
 
 class RowReader {
@@ -33,6 +34,7 @@ class RowReader {
 
   // "train.tsv:17" of the row that next() gave last.
   std::string place() const { return lines_.place(); }
+  std::int64_t line() const { return lines_.number(); }
 
  protected:
   explicit RowReader(const std::filesystem::path& path) : lines_(path) {}
@@ -41,6 +43,9 @@ class RowReader {
 };
 
 std::unique_ptr<RowReader> open_rows(const Task& task, const DataConfig& data, const SplitFile& file);
+
+// Prompts and answers of a language model's JSONL file, or its documents.
+std::unique_ptr<RowReader> open_language_rows(const DataConfig& data, const std::filesystem::path& path);
 
 // TSV, JSONL or text: as `format` says, or by the file's ending.
 TextFormat format_of(const std::filesystem::path& path, TextFormat format);

@@ -79,7 +79,8 @@ std::vector<SplitFile> own_files(const Task& task, const DataConfig& data, Split
   const auto& name = name_in(data, split);
   if (!name) fail("task '{}' has no {} file; set data.{}", task.name, name_of(split), name_of(split));
   SplitFile file = require_file(fs::path(data.root) / *name, task, split, "");
-  if (split == Split::test) file.labelled = has_column(file.path, data.format, data.columns.label);
+  if (split == Split::test && task.kind != TaskKind::next_token)
+    file.labelled = has_column(file.path, data.format, data.columns.label);
   return {file};
 }
 
@@ -119,6 +120,14 @@ Task glue_task(const GlueTask& glue, TaskKind kind) {
 }
 
 Task own_task(const TaskName& name, const DataConfig& data) {
+  if (name.kind == TaskKind::next_token)
+    return {.name = std::string(name.name),
+            .kind = name.kind,
+            .pair = false,
+            .labels = {},
+            .metrics = {Metric::perplexity, Metric::negative_log_likelihood, Metric::bits_per_byte},
+            .positive = "",
+            .label_names = {}};
   const bool values = name.kind == TaskKind::values;
   Task task{.name = std::string(name.name),
             .kind = name.kind,
@@ -146,8 +155,18 @@ std::string_view name_of(Metric metric) {
       return "pearson";
     case Metric::spearman:
       return "spearman";
+    case Metric::perplexity:
+      return "perplexity";
+    case Metric::negative_log_likelihood:
+      return "negative_log_likelihood";
+    case Metric::bits_per_byte:
+      return "bits_per_byte";
   }
   fail("a metric without a name");
+}
+
+bool lower_is_better(Metric metric) {
+  return metric == Metric::perplexity || metric == Metric::negative_log_likelihood || metric == Metric::bits_per_byte;
 }
 
 std::string_view name_of(Split split) {

@@ -12,8 +12,9 @@
 
 namespace dsd {
 
-enum class Metric { accuracy, f1, matthews, pearson, spearman };
+enum class Metric { accuracy, f1, matthews, pearson, spearman, perplexity, negative_log_likelihood, bits_per_byte };
 std::string_view name_of(Metric metric);
+bool lower_is_better(Metric metric);
 
 enum class Split { train, dev, test, unlabelled };
 std::string_view name_of(Split split);

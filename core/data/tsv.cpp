@@ -58,7 +58,7 @@ class TsvReader final : public RowReader {
         without_gold_.add(lines_.number());
         continue;
       }
-      row = {.text = cells_[text_], .pair = std::nullopt, .label = std::nullopt};
+      row = {.text = cells_[text_], .pair = std::nullopt, .label = std::nullopt, .input = std::nullopt};
       if (pair_) row.pair = cells_[*pair_];
       if (label_) row.label = cells_[*label_];
       return true;

@@ -10,6 +10,7 @@
 #include "core/base/error.h"
 #include "core/data/plan.h"
 #include "core/eval/metrics.h"
+#include "core/eval/perplexity.h"
 
 namespace dsd {
 namespace {
@@ -69,6 +70,10 @@ double measure(Metric metric, const Labelled& rows, const Task& task) {
       return pearson(rows.predicted_values, rows.gold_values);
     case Metric::spearman:
       return spearman(rows.predicted_values, rows.gold_values);
+    case Metric::perplexity:
+    case Metric::negative_log_likelihood:
+    case Metric::bits_per_byte:
+      break;  // not of predictions: see perplexity.h
   }
   fail("a metric that cannot be measured");
 }
@@ -103,8 +108,54 @@ std::vector<PartResult> score_parts(const Dataset& data, const Task& task, std::
   return parts;
 }
 
+namespace {
+
+// `sums[i]` is that of example i.
+std::vector<PartResult> language_parts(const Dataset& data, std::span<const double> sums) {
+  std::vector<PartResult> parts;
+  for (const auto& part : data.parts()) {
+    PartResult result{.part = part.name, .bytes = part.text_bytes, .metrics = {}};
+    double sum = 0;
+    for (std::int64_t i = part.begin; i < part.end; ++i) {
+      sum += sums[static_cast<std::size_t>(i)];
+      result.rows += data.read(i).targets();
+    }
+    result.metrics = language_metrics(sum, result.rows, result.bytes);
+    parts.push_back(std::move(result));
+  }
+  return parts;
+}
+
+EvalResult evaluate_language(Model& model, const Dataset& data, const Task& task, const EvalSettings& settings) {
+  std::vector<double> sums(static_cast<std::size_t>(data.size()));
+  const auto order = by_length(data);
+  for (const auto examples : micro_batches(data, order, settings.tokens)) {
+    const Batch batch = make_batch(data, examples, task.kind, ReadRow::first, 0);
+    const Outputs outputs = model.forward(batch, Wanted{}, Pass{});
+    if (outputs.heads.empty()) fail("the model has no head for task '{}'", task.name);
+    const auto rows = negative_log_likelihoods(outputs.heads[0], std::get<Classes>(batch.labels).of);
+    auto row = rows.begin();
+    for (const auto index : examples)
+      for (std::int64_t t = data.read(index).targets(); t > 0; --t) sums[static_cast<std::size_t>(index)] += *row++;
+  }
+  return {.parts = language_parts(data, sums), .predictions = {}, .values = {}, .logits = {}};
+}
+
+Baseline unigram_baseline(const Dataset& data) {
+  std::int64_t bytes = 0;
+  for (const auto& part : data.parts()) bytes += part.text_bytes;
+  Baseline baseline;
+  PartResult part{.part = "", .rows = data.targets(), .bytes = bytes, .metrics = {}};
+  part.metrics = language_metrics(unigram_sum(data, data.target_counts(), 0, 0), part.rows, bytes);
+  baseline.result.parts.push_back(std::move(part));
+  return baseline;
+}
+
+}  // namespace
+
 EvalResult evaluate(Model& model, const Dataset& data, const Task& task, const EvalSettings& settings) {
   const at::NoGradGuard no_gradients;
+  if (task.kind == TaskKind::next_token) return evaluate_language(model, data, task, settings);
   const bool classes = task.kind == TaskKind::classes;
   const auto rows = static_cast<std::size_t>(data.size());
   const auto width = classes ? static_cast<std::int64_t>(task.labels.size()) : 1;
@@ -132,6 +183,7 @@ EvalResult evaluate(Model& model, const Dataset& data, const Task& task, const E
 Baseline baseline_of(const Dataset& data, const Task& task) {
   Baseline baseline;
   if (data.labelled() == 0) return baseline;
+  if (task.kind == TaskKind::next_token) return unigram_baseline(data);
   const auto rows = static_cast<std::size_t>(data.size());
   if (task.kind == TaskKind::classes) {
     std::vector<std::int64_t> count(task.labels.size());
@@ -149,10 +201,17 @@ Baseline baseline_of(const Dataset& data, const Task& task) {
   return baseline;
 }
 
-double retention(double score, double reference) { return score / reference; }
+bool is_better(Metric metric, double score, double than) {
+  return lower_is_better(metric) ? score < than : score > than;
+}
 
-double chance_corrected_retention(double score, double reference, double baseline) {
-  if (reference <= baseline) return std::numeric_limits<double>::quiet_NaN();
+double retention(Metric metric, double score, double reference) {
+  return lower_is_better(metric) ? reference / score : score / reference;
+}
+
+double chance_corrected_retention(Metric metric, double score, double reference, double baseline) {
+  if (!is_better(metric, reference, baseline)) return std::numeric_limits<double>::quiet_NaN();
+  if (metric == Metric::perplexity) return std::log(baseline / score) / std::log(baseline / reference);
   return (score - baseline) / (reference - baseline);
 }
 

@@ -16,14 +16,15 @@ namespace dsd {
 
 struct PartResult {
   std::string part;                                // "", or "matched", "mismatched"
-  std::int64_t rows = 0;                           // that have a label
+  std::int64_t rows = 0;                           // that have a label; of a language model, tokens that are told
+  std::int64_t bytes = 0;                          // of text that those tokens stand for
   std::vector<std::pair<Metric, double>> metrics;  // empty where no row has a label
 };
 
 struct EvalResult {
   std::vector<PartResult> parts;
-  std::vector<std::int32_t> predictions;  // [N] class indices of the task; empty for values
-  std::vector<float> values;              // [N]; empty for classes
+  std::vector<std::int32_t> predictions;  // [N] class indices of the task; for classes only
+  std::vector<float> values;              // [N]; for values only
   Tensor logits;                          // [N, classes of the task], fp32; undefined unless kept
 
   // The first metric, averaged over parts: what models are chosen by. 0 where nothing has a label.
@@ -46,7 +47,7 @@ std::vector<PartResult> score_parts(const Dataset& data, const Task& task, std::
                                     std::span<const float> values);
 
 // What one gets without a model: always the class that is most frequent among the labelled rows, or their mean (whose
-// correlation is 0 by definition).
+// correlation is 0 by definition), or each token told by its share of the text itself.
 struct Baseline {
   std::int32_t majority = -1;
   double mean = 0;
@@ -54,10 +55,13 @@ struct Baseline {
 };
 Baseline baseline_of(const Dataset& data, const Task& task);
 
-// Share of the first model's score that another keeps.
-double retention(double score, double reference);
-// The same above what the baseline gets: (score - baseline) / (reference - baseline); NaN for a reference that is no
-// better than the baseline.
-double chance_corrected_retention(double score, double reference, double baseline);
+// Whether a model of that score is to be preferred. False for NaN.
+bool is_better(Metric metric, double score, double than);
+
+// Share of the first model's score that another keeps: score / reference, or for perplexity reference / score.
+double retention(Metric metric, double score, double reference);
+// The same above what the baseline gets: (score - baseline) / (reference - baseline), of perplexities their logarithms;
+// NaN for a reference that is no better than the baseline.
+double chance_corrected_retention(Metric metric, double score, double reference, double baseline);
 
 }  // namespace dsd

@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/eval/scores.h"
 #include "core/formats/json.h"
-#include "kernels/gemm.h"
 
 namespace dsd {
 namespace {
@@ -36,14 +36,7 @@ Batch batch_of(const std::vector<std::vector<std::int32_t>>& pieces) {
 
 Tensor logits_of(const Scores& scores) {
   if (!scores.hidden.defined()) fail("this model classifies; it has no head that tells the next token");
-  const Weight& weight = *scores.weight;
-  const Tensor& matrix = weight.shadow.defined() ? weight.shadow : weight.master;
-  Tensor logits = at::empty({scores.hidden.size(0), scores.classes}, at::kFloat);
-  gemm(scores.hidden.to(matrix.scalar_type()), matrix.narrow(0, 0, scores.classes).t(), logits, false);
-  if (scores.bias.defined()) logits.add_(scores.bias);
-  if (scores.scale != 1) logits.mul_(scores.scale);
-  if (scores.soft_cap > 0) logits = at::tanh(logits / scores.soft_cap) * scores.soft_cap;
-  return logits;
+  return tile_logits(scores, 0, row_count(scores)).to(at::kCPU, at::kFloat);
 }
 
 std::int64_t longest(const std::vector<std::vector<std::int32_t>>& prompts) {

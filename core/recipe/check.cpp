@@ -70,15 +70,91 @@ void check_glue_data(const Recipe& recipe, const TaskName& task, Faults& faults)
   const auto& columns = recipe.data.columns;
   const ColumnsConfig silent;
   if (columns.text != silent.text || columns.text_pair != silent.text_pair || columns.label != silent.label)
-    add(faults, "data.columns",
-        "task '{}' has its own columns; 'data.columns' is for 'classification' and 'regression'", task.name);
+    add(faults, "data.columns", "task '{}' has its own columns; 'data.columns' is for your own tasks", task.name);
   if (!recipe.data.labels.empty())
     add(faults, "data.labels", "task '{}' has its own labels; 'data.labels' is for 'classification'", task.name);
+}
+
+// The keys of a language model's data, and what they mean to each other.
+void check_documents(const DataConfig& data, const TaskName& task, Faults& faults) {
+  const auto& columns = data.columns;
+  const ColumnsConfig silent;
+  if (columns.label != silent.label || columns.text_pair)
+    add(faults, "data.columns",
+        "task '{}' has neither labels nor pairs; give 'columns.text', or a prompt and an answer", task.name);
+  if (!data.unlabelled.empty())
+    add(faults, "data.unlabelled", "task '{}' learns from all text; name one file in 'data.train'", task.name);
+  if (data.format == TextFormat::tsv)
+    add(faults, "data.format", "task '{}' reads text and JSONL, not TSV: a text may hold tabs and line breaks",
+        task.name);
+  if (data.separator && data.separator->empty())
+    add(faults, "data.separator", "'data.separator' is empty; name the text between documents, or null");
+  if (data.separator && data.articles)
+    add(faults, "data.articles", "'data.articles' and 'data.separator' both tell where a document ends; keep one");
+  if (columns.prompt.has_value() != columns.answer.has_value())
+    add(faults, "data.columns", "'data.columns.prompt' and 'data.columns.answer' go together; give both or neither");
+  if (columns.input && !columns.prompt)
+    add(faults, "data.columns.input", "'data.columns.input' stands beside a prompt; give 'data.columns.prompt' too");
+  if (!data.prompt_template) return;
+  const bool shows_input = data.prompt_template->find("{input}") != std::string::npos;
+  if (!columns.prompt)
+    add(faults, "data.prompt_template", "'data.prompt_template' is for prompts; give 'data.columns.prompt' too");
+  else if (data.prompt_template->find("{prompt}") == std::string::npos)
+    add(faults, "data.prompt_template", "'data.prompt_template' has no place for the prompt; write {{prompt}} there");
+  else if (shows_input != columns.input.has_value())
+    add(faults, "data.prompt_template", "'data.prompt_template' {} and 'data.columns.input' {}; give both or neither",
+        shows_input ? "has {input}" : "lacks {input}", shows_input ? "is missing" : "is given");
+}
+
+// The same keys where there are no documents.
+void check_no_documents(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& data = recipe.data;
+  const auto refuse = [&](bool given, const char* key) {
+    if (given) add(faults, key, "task '{}' has no documents; '{}' is for 'language_model'", task.name, key);
+  };
+  refuse(data.separator.has_value(), "data.separator");
+  refuse(data.articles, "data.articles");
+  refuse(data.prompt_template.has_value(), "data.prompt_template");
+  refuse(data.columns.prompt.has_value(), "data.columns.prompt");
+  refuse(data.columns.answer.has_value(), "data.columns.answer");
+  refuse(data.columns.input.has_value(), "data.columns.input");
+}
+
+// What is remembered of a teacher, and where.
+void check_memory(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& teacher = recipe.teacher;
+  const TeacherConfig silent;
+  if (task.kind != TaskKind::next_token) {
+    const auto refuse = [&](bool given, const char* key) {
+      if (given)
+        add(faults, key, "task '{}' has few scores, which are remembered as they are; '{}' is for 'language_model'",
+            task.name, key);
+    };
+    refuse(teacher.keep != silent.keep, "teacher.keep");
+    refuse(teacher.keep_dtype != silent.keep_dtype, "teacher.keep_dtype");
+    refuse(teacher.top_k != silent.top_k, "teacher.top_k");
+    refuse(teacher.store.has_value(), "teacher.store");
+    return;
+  }
+  if (teacher.store && !teacher.remember)
+    add(faults, "teacher.store",
+        "'teacher.store' names a file to remember the teacher in, but 'teacher.remember' is "
+        "false");
+  if (teacher.keep == TeacherKeep::top_k && recipe.schedules.temperature)
+    add(faults, "teacher.keep",
+        "'keep: top_k' remembers the likeliest tokens at one temperature, and 'schedules.temperature' changes it; keep "
+        "hidden states, or fix 'losses.temperature'");
 }
 
 void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
   if (task.own) check_own_data(recipe, task, faults);
   else check_glue_data(recipe, task, faults);
+  if (task.kind == TaskKind::next_token) check_documents(recipe.data, task, faults);
+  else check_no_documents(recipe, task, faults);
+  if (task.kind == TaskKind::next_token && !recipe.data.labels.empty())
+    add(faults, "data.labels", "task '{}' has tokens, not labels; 'data.labels' is for 'classification'", task.name);
+  if (task.kind == TaskKind::next_token && !recipe.teacher.labels.empty())
+    add(faults, "teacher.labels", "task '{}' has tokens, not labels; remove 'teacher.labels'", task.name);
   const bool values = task.kind == TaskKind::values;
   if (task.own && values && !recipe.data.labels.empty())
     add(faults, "data.labels", "task '{}' has numbers, not labels; 'data.labels' is for 'classification'", task.name);
@@ -92,7 +168,8 @@ void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
       std::set(data_labels.begin(), data_labels.end()) != std::set(teacher_labels.begin(), teacher_labels.end()))
     add(faults, "teacher.labels",
         "'teacher.labels' and 'data.labels' name different labels; only their order may differ");
-  if (!recipe.data.unlabelled.empty() && !recipe.teacher.path && recipe.student.path)
+  if (!recipe.data.unlabelled.empty() && task.kind != TaskKind::next_token && !recipe.teacher.path &&
+      recipe.student.path)
     add(faults, "data.unlabelled", "'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it");
 }
 
@@ -122,8 +199,8 @@ void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "losses.hard", "task '{}' has numbers, and cross_entropy is for classes; use mean_squared_error",
         task.name);
   if (!values && losses.hard && std::holds_alternative<MeanSquaredErrorConfig>(*losses.hard))
-    add(faults, "losses.hard", "task '{}' has classes, and mean_squared_error is for numbers; use cross_entropy",
-        task.name);
+    add(faults, "losses.hard", "task '{}' has {}, and mean_squared_error is for numbers; use cross_entropy", task.name,
+        task.kind == TaskKind::next_token ? "tokens" : "classes");
   if (recipe.teacher.path && is_zero(recipe.schedules.soft_weight, losses.soft_weight) &&
       is_zero(recipe.schedules.hard_weight, losses.hard_weight))
     add(faults, "losses.soft_weight", "the soft and the hard weight are both 0: there is nothing to minimise");
@@ -158,6 +235,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   if (!task) return {{"task", unknown_task(recipe.task)}};
   Faults faults;
   check_data(recipe, *task, faults);
+  check_memory(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
   check_schedules(recipe, faults);

@@ -30,12 +30,14 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
 }
 
 Recipe resolved(Recipe recipe) {
-  const bool values = require_task_name(recipe.task).kind == TaskKind::values;
+  const TaskKind kind = require_task_name(recipe.task).kind;
+  const bool values = kind == TaskKind::values;
   auto& losses = recipe.losses;
   if (!losses.soft) losses.soft = values ? SoftLossConfig(MeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
   if (!losses.hard)
     losses.hard = values ? HardLossConfig(MeanSquaredErrorConfig{}) : HardLossConfig(CrossEntropyConfig{});
-  if (!losses.temperature && !recipe.schedules.temperature) losses.temperature = 2.0;
+  if (!losses.temperature && !recipe.schedules.temperature)
+    losses.temperature = kind == TaskKind::next_token ? 3.5 : 2.0;
   auto& student = recipe.student;
   if (!student.layers && !student.from_layers.empty())
     student.layers = static_cast<std::int64_t>(student.from_layers.size());

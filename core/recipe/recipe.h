@@ -27,10 +27,14 @@ struct ColumnsConfig {
   std::string text = "text";
   std::optional<std::string> text_pair;
   std::string label = "label";
+  std::optional<std::string> prompt, answer, input;
   static void fields(auto& self, auto& v) {
     v("text", self.text, "column (or JSON key) of the text");
     v("text_pair", self.text_pair, "column of the second text, for a task of pairs; null: single texts");
     v("label", self.label, "column of the label");
+    v("prompt", self.prompt, "JSON key of what an answer follows, for a language model; null: plain documents");
+    v("answer", self.answer, "JSON key of the answer, which alone a language model then learns to tell");
+    v("input", self.input, "JSON key of what the prompt is about; a row may leave it out; null: none");
   }
 };
 
@@ -41,6 +45,9 @@ struct DataConfig {
   TextFormat format = TextFormat::automatic;
   ColumnsConfig columns;
   std::vector<std::string> labels;
+  std::optional<std::string> separator;
+  bool articles = false;
+  std::optional<std::string> prompt_template;
   std::int64_t max_length = 128;
   std::optional<std::int64_t> train_rows;
   static void fields(auto& self, auto& v) {
@@ -50,18 +57,45 @@ struct DataConfig {
     v("test", self.test, "file without labels, for predictions; null: the task's own");
     v("unlabelled", self.unlabelled, "files of text without labels, which the teacher labels");
     v("format", self.format, "of the files: auto goes by the ending (.tsv, .jsonl, .txt)");
-    v("columns", self.columns, "for the tasks 'classification' and 'regression': which columns hold what");
+    v("columns", self.columns, "for your own tasks: which columns hold what");
     v("labels", self.labels, "for 'classification': the labels' names in order; empty: those found, sorted");
-    v("max_length", self.max_length, "most tokens of an example, special ones included; pairs lose the longer first",
+    v("separator", self.separator,
+      "text that stands between a language model's documents ('<|endoftext|>'); null: a file is one document");
+    v("articles", self.articles, "a heading ' = Title = ' between blank lines begins a document, as in WikiText");
+    v("prompt_template", self.prompt_template,
+      "text before an answer, with {prompt} and {input} in their places; null: each on lines of its own");
+    v("max_length", self.max_length,
+      "most tokens of an example, special ones included; pairs lose the longer first, a language model's documents "
+      "are cut into pieces",
       Range{.min = 3, .max = 1 << 20});
-    v("train_rows", self.train_rows, "use only the first so many training rows; null: all", Range{.min = 1});
+    v("train_rows", self.train_rows, "use only the first so many training rows (or documents); null: all",
+      Range{.min = 1});
   }
+};
+
+enum class TrainDtype { fp32, bf16 };
+template <>
+struct EnumNames<TrainDtype> {
+  static constexpr std::array<std::pair<std::string_view, TrainDtype>, 2> names{
+      {{"fp32", TrainDtype::fp32}, {"bf16", TrainDtype::bf16}}};
+};
+
+// What is remembered of a teacher that scores a vocabulary.
+enum class TeacherKeep { hidden, top_k };
+template <>
+struct EnumNames<TeacherKeep> {
+  static constexpr std::array<std::pair<std::string_view, TeacherKeep>, 2> names{
+      {{"hidden", TeacherKeep::hidden}, {"top_k", TeacherKeep::top_k}}};
 };
 
 struct TeacherConfig {
   std::optional<std::string> path;
   std::vector<std::string> labels;
   bool remember = true;
+  TeacherKeep keep = TeacherKeep::hidden;
+  TrainDtype keep_dtype = TrainDtype::fp32;
+  std::int64_t top_k = 64;
+  std::optional<std::string> store;
   std::int64_t budget_mib = 1024;
   std::optional<double> floor;
   static void fields(auto& self, auto& v) {
@@ -69,8 +103,17 @@ struct TeacherConfig {
     v("labels", self.labels,
       "the labels' names in the order of the teacher's logits, where its config has only LABEL_n");
     v("remember", self.remember, "compute its outputs once for each example and keep them");
-    v("budget_mib", self.budget_mib, "most memory for what is remembered, in MiB", Range{.min = 1});
-    v("floor", self.floor, "refuse to distil from a teacher that scores below this on the dev set; null: no floor");
+    v("keep", self.keep,
+      "what is remembered over a vocabulary: the final hidden states, which give every score again, or the k likeliest "
+      "tokens of each row with the weight of the rest");
+    v("keep_dtype", self.keep_dtype, "of the hidden states that are remembered");
+    v("top_k", self.top_k, "how many tokens 'keep: top_k' keeps", Range{.min = 1, .max = 1 << 20});
+    v("store", self.store,
+      "file that remembers a language model's teacher for other runs too; null: in this run's folder");
+    v("budget_mib", self.budget_mib, "most memory for what is remembered, in MiB; beyond it the file is read",
+      Range{.min = 1});
+    v("floor", self.floor,
+      "refuse to distil from a teacher that scores worse than this on the dev set; null: no floor");
   }
 };
 
@@ -109,13 +152,6 @@ struct SchedulesConfig {
     v("soft_weight", self.soft_weight, "in place of losses.soft_weight; null: constant");
     v("hard_weight", self.hard_weight, "in place of losses.hard_weight; null: constant");
   }
-};
-
-enum class TrainDtype { fp32, bf16 };
-template <>
-struct EnumNames<TrainDtype> {
-  static constexpr std::array<std::pair<std::string_view, TrainDtype>, 2> names{
-      {{"fp32", TrainDtype::fp32}, {"bf16", TrainDtype::bf16}}};
 };
 
 enum class DeviceKind { cpu, cuda };
@@ -182,7 +218,8 @@ struct Recipe {
   EvalConfig eval;
   std::int64_t seed = 0;
   static void fields(auto& self, auto& v) {
-    v("task", self.task, "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression",
+    v("task", self.task,
+      "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression, language_model",
       required);
     v("data", self.data, "where the examples are", required);
     v("teacher", self.teacher, "the frozen model that the student learns from");

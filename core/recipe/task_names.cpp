@@ -11,7 +11,7 @@
 namespace dsd {
 namespace {
 
-constexpr std::array<TaskName, 11> kTasks{{{"cola", TaskKind::classes, false},
+constexpr std::array<TaskName, 12> kTasks{{{"cola", TaskKind::classes, false},
                                            {"sst2", TaskKind::classes, false},
                                            {"mrpc", TaskKind::classes, false},
                                            {"stsb", TaskKind::values, false},
@@ -21,7 +21,8 @@ constexpr std::array<TaskName, 11> kTasks{{{"cola", TaskKind::classes, false},
                                            {"rte", TaskKind::classes, false},
                                            {"wnli", TaskKind::classes, false},
                                            {"classification", TaskKind::classes, true},
-                                           {"regression", TaskKind::values, true}}};
+                                           {"regression", TaskKind::values, true},
+                                           {"language_model", TaskKind::next_token, true}}};
 
 std::string plain(std::string_view name) {
   std::string letters;
@@ -37,7 +38,8 @@ std::string plain(std::string_view name) {
 std::span<const TaskName> task_names() { return kTasks; }
 
 std::optional<TaskName> find_task_name(std::string_view name) {
-  const auto found = std::ranges::find(kTasks, plain(name), &TaskName::name);
+  const std::string wanted = plain(name);
+  const auto found = std::ranges::find_if(kTasks, [&](const TaskName& task) { return plain(task.name) == wanted; });
   return found == kTasks.end() ? std::nullopt : std::optional(*found);
 }
 

@@ -8,8 +8,8 @@
 
 namespace dsd {
 
-// What a label is: one of several classes, or a value.
-enum class TaskKind { classes, values };
+// What a label is: one of several classes, a value, or the token that comes next.
+enum class TaskKind { classes, values, next_token };
 
 struct TaskName {
   std::string_view name;
@@ -17,10 +17,10 @@ struct TaskName {
   bool own;  // the data are the user's: the recipe names files, columns and labels
 };
 
-// The nine of GLUE, and `classification` and `regression`.
+// The nine of GLUE, and `classification`, `regression` and `language_model`.
 std::span<const TaskName> task_names();
 
-// Lower case, without '-', '_' and spaces; nothing when there is no such task.
+// However it is written (case, '-', '_', spaces); nothing when there is no such task.
 std::optional<TaskName> find_task_name(std::string_view name);
 
 // The same for a name that must be there: throws Error(bad_input) with the nearest one.

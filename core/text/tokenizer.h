@@ -47,6 +47,7 @@ class Tokenizer {
   std::optional<std::int32_t> id_of(std::string_view token) const;
   std::optional<std::string_view> token_of(std::int32_t id) const;
   const SpecialIds& special_ids() const { return parts_.special; }
+  const Template& around() const { return parts_.around; }
   const std::filesystem::path& file() const { return parts_.file; }
   // Equal for two tokenizers that give the same ids to the same text: vocabulary, pipeline and template, not the file.
   const Key128& fingerprint() const { return fingerprint_; }

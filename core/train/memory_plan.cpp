@@ -7,6 +7,8 @@
 namespace dsd {
 namespace {
 
+constexpr double kTile = 256;       // rows whose scores over a vocabulary exist at a time
+constexpr double kRecord = 88;      // key, length and checksum of what is remembered, and its entry in the index
 constexpr double kProcess = 200e6;  // LibTorch's libraries and thread pools, measured at start
 
 struct Shape {
@@ -52,10 +54,15 @@ MemoryPlan plan_memory(const PlannedRun& run) {
                             (run.bf16 ? 6 : 4) * static_cast<double>(run.teacher->parameter_count()));
     plan.parts.emplace_back("teacher at work", 4 * tokens * working_a_token(shape_of(*run.teacher)));
     if (run.remember)
-      plan.parts.emplace_back("remembered outputs", std::min(static_cast<double>(run.budget_mib) * 1048576,
-                                                             static_cast<double>(run.examples) *
-                                                                 (4.0 * static_cast<double>(run.classes) + 64)));
+      plan.parts.emplace_back("remembered outputs",
+                              std::min(static_cast<double>(run.budget_mib) * 1048576,
+                                       kRecord * static_cast<double>(run.examples) +
+                                           static_cast<double>(run.row_bytes) * static_cast<double>(run.rows)));
   }
+  // The student's scores, their gradient, and the teacher's scores.
+  if (run.vocabulary > 0)
+    plan.parts.emplace_back("a tile of scores",
+                            4 * kTile * static_cast<double>(run.vocabulary) * (run.teacher ? 3 : 2));
   plan.parts.emplace_back("index of the examples", 16.0 * static_cast<double>(run.examples));
   return plan;
 }

@@ -24,7 +24,9 @@ struct PlannedRun {
   Model* teacher = nullptr;  // null: none
   std::int64_t micro_batch_tokens = 0;
   std::int64_t examples = 0, tokens = 0;  // of the training set
-  std::int64_t classes = 0;
+  std::int64_t rows = 0;                  // of it that a head reads: one an example, or a language model's targets
+  std::int64_t row_bytes = 0;             // that are remembered of each
+  std::int64_t vocabulary = 0;            // a head over so many tokens, whose scores exist by tiles; 0: a small head
   bool bf16 = false, remember = false;
   std::int64_t budget_mib = 0;
 };

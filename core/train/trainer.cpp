@@ -123,8 +123,11 @@ void Trainer::evaluate_now() {
   scored_at_ = result_.steps;
   result_.last = scored;
   // A score that is not a number is never the best; a first one that is, always.
-  const bool best = !scored.empty() && !std::isnan(scored.front().second) &&
-                    (!result_.best_score || scored.front().second > *result_.best_score);
+  const auto improves = [&](double score) {
+    if (!result_.best_score) return true;
+    return parts_.lower_is_better ? score < *result_.best_score : score > *result_.best_score;
+  };
+  const bool best = !scored.empty() && !std::isnan(scored.front().second) && improves(scored.front().second);
   if (best) {
     result_.best_score = scored.front().second;
     result_.best_step = result_.steps;

@@ -39,6 +39,7 @@ struct TrainerParts {
   AdamW* optimiser = nullptr;
 
   std::function<Scored()> evaluate;                 // null: never
+  bool lower_is_better = false;                     // of two scores by the first metric
   std::function<void(const CheckpointMeta&)> save;  // null: never
   std::function<void()> save_best;                  // the student is the best so far
   RunLog* log = nullptr;                            // null: none

@@ -92,9 +92,16 @@ TEST_CASE("the baseline is the class that is most frequent, or the mean; retenti
   const SmallTask values("stsb", "STS-B/dev.tsv", "sentence1\tsentence2\tscore\na\tz\t1.0\nb\tz\t2.0\n");
   CHECK(baseline_of(values.data, values.task).mean == 1.5);
   CHECK(baseline_of(values.data, values.task).result.score() == 0);
-  CHECK(retention(0.8, 0.9) == Approx(8.0 / 9).epsilon(1e-15));
-  CHECK(chance_corrected_retention(0.8, 0.9, 0.6) == Approx(2.0 / 3).epsilon(1e-12));
-  CHECK(std::isnan(chance_corrected_retention(0.8, 0.6, 0.6)));
+  // The lower the perplexity the better: nothing is kept above chance at the baseline's, all at the teacher's.
+  CHECK(retention(Metric::perplexity, 20, 16) == 0.8);
+  CHECK(chance_corrected_retention(Metric::perplexity, 100, 10, 1000) == Approx(0.5).epsilon(1e-12));
+  CHECK(std::isnan(chance_corrected_retention(Metric::perplexity, 20, 1000, 1000)));
+  CHECK(is_better(Metric::perplexity, 2, 3));
+  CHECK(!is_better(Metric::accuracy, 2, 3));
+  CHECK(!is_better(Metric::perplexity, std::nan(""), 3));
+  CHECK(retention(Metric::accuracy, 0.8, 0.9) == Approx(8.0 / 9).epsilon(1e-15));
+  CHECK(chance_corrected_retention(Metric::accuracy, 0.8, 0.9, 0.6) == Approx(2.0 / 3).epsilon(1e-12));
+  CHECK(std::isnan(chance_corrected_retention(Metric::accuracy, 0.8, 0.6, 0.6)));
 }
 
 TEST_CASE("a split without labels is predicted, and has no metric") {

@@ -42,6 +42,47 @@ class KnownModel final : public Model {
   ModelConfig config_;
 };
 
+// Tells the next token from the last one alone: logits = head[v] . words[last], both drawn from sines.
+class BigramModel final : public Model {
+ public:
+  BigramModel(std::int64_t vocabulary, std::int64_t width) {
+    const auto draw = [&](double step) {
+      return at::sin(at::arange(vocabulary * width, at::kDouble) * step).view({vocabulary, width}).to(at::kFloat);
+    };
+    words_ = draw(1.7);
+    head_.master = draw(0.9);
+  }
+
+  Outputs forward(const Batch& batch, const Wanted&, const Pass&) override {
+    Outputs outputs;
+    outputs.heads.emplace_back();
+    Scores& scores = outputs.heads[0];
+    scores.rows = batch.rows.at(0);
+    scores.hidden = words_.index_select(0, batch.streams.at(0).ids.index_select(0, scores.rows));
+    scores.weight = &head_;
+    scores.classes = head_.master.size(0);
+    ++calls;
+    rows += scores.rows.size(0);
+    return outputs;
+  }
+  Tensor embed(const Batch&, int) override { return {}; }
+  std::span<Parameter> parameters() override { return {}; }
+  const ModelConfig& config() const override { return config_; }
+
+  std::vector<double> logits_after(std::int32_t id) const {
+    const Tensor logits = at::mv(head_.master.to(at::kDouble), words_[id].to(at::kDouble));
+    return {logits.const_data_ptr<double>(), logits.const_data_ptr<double>() + logits.numel()};
+  }
+
+  int calls = 0;
+  std::int64_t rows = 0;
+
+ private:
+  Tensor words_;
+  Weight head_;
+  ModelConfig config_;
+};
+
 inline HeadInfo classes_named(std::vector<std::string> labels) {
   return {.problem_type = ProblemType::single_label_classification, .labels = std::move(labels), .architectures = {}};
 }
