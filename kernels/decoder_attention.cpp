@@ -22,18 +22,19 @@ struct Tile {
 
 // One sequence as a task sees it.
 struct Sequence {
-  std::int64_t first_query, queries, first_key, keys;
-  std::int64_t position(std::int64_t query) const { return keys - queries + query; }
+  std::int64_t first_query, queries, first_key, keys, gap;
+  std::int64_t position(std::int64_t query) const { return gap + keys - queries + query; }
 };
 
 Sequence sequence_of(const DecoderAttention& input, std::int64_t s) {
   const auto* offsets = input.query_offsets.const_data_ptr<std::int32_t>();
   return {offsets[s], offsets[s + 1] - offsets[s], input.key_begins.const_data_ptr<std::int32_t>()[s],
-          input.key_counts.const_data_ptr<std::int32_t>()[s]};
+          input.key_counts.const_data_ptr<std::int32_t>()[s],
+          input.key_gaps.defined() ? input.key_gaps.const_data_ptr<std::int32_t>()[s] : 0};
 }
 
 // Rows of a tile share their block, so that one run of keys serves them all.
-std::vector<Tile> tiles_of(const Sequence& sequence, const Reach& reach) {
+std::vector<Tile> tiles_of(const Sequence& sequence, const AttentionReach& reach) {
   std::vector<Tile> tiles;
   for (std::int64_t query = 0; query < sequence.queries;) {
     const std::int64_t position = sequence.position(query);
@@ -94,7 +95,10 @@ Plan make_plan(const DecoderAttention& input, std::int64_t heads) {
   cut_tasks(input, heads, plan);
   if (!input.distance_bias.defined()) return plan;
   TORCH_CHECK(input.reach.sinks == 0, "attention takes a bias by distance or sinks, not both");
-  plan.distances = input.key_counts.max().item<std::int32_t>();
+  for (std::int64_t s = 0; s < input.key_begins.size(0); ++s) {
+    const Sequence sequence = sequence_of(input, s);
+    plan.distances = std::max(plan.distances, sequence.gap + sequence.keys);
+  }
   const std::int64_t known = input.distance_bias.size(1);
   const auto* bias = input.distance_bias.const_data_ptr<float>();
   for (std::int64_t head = 0; head < input.heads; ++head)
@@ -120,7 +124,8 @@ cpu::ScoreTile score_tile(const DecoderAttention& input, const Plan& plan, const
   if (input.key_bias.defined()) {
     const float* all = input.key_bias.const_data_ptr<float>() + sequence.first_key;
     key_bias.assign(all, all + tile.sinks);
-    key_bias.insert(key_bias.end(), all + tile.first_key, all + tile.position + tile.queries);
+    const float* held = all - sequence.gap;
+    key_bias.insert(key_bias.end(), held + tile.first_key, held + tile.position + tile.queries);
     scores.key_bias = key_bias.data();
   }
   return scores;
@@ -130,7 +135,7 @@ cpu::ScoreTile score_tile(const DecoderAttention& input, const Plan& plan, const
 template <class Body>
 void each_run(const Sequence& sequence, const Tile& tile, Body body) {
   if (tile.sinks > 0) body(sequence.first_key, tile.sinks, std::int64_t{0});
-  body(sequence.first_key + tile.first_key, tile.columns() - tile.sinks, tile.sinks);
+  body(sequence.first_key + tile.first_key - sequence.gap, tile.columns() - tile.sinks, tile.sinks);
 }
 
 // Products of a tile's rows of `left` [., D] with the keys' (or values') rows: out [queries, columns].

@@ -12,7 +12,7 @@
 namespace dsd {
 
 // Which keys a query at position p sees, of those up to p itself.
-struct Reach {
+struct AttentionReach {
   std::int64_t window = 0;     // the latest so many; 0: all
   std::int64_t block = 0;      // positions in a block; 0: no blocks. Blocks are counted from position 0
   std::int64_t look_back = 0;  // whole blocks before p's own that are seen
@@ -25,9 +25,11 @@ struct DecoderAttention {
   at::Tensor query_offsets;  // [S+1] int32
   at::Tensor key_begins;     // [S] int32: row of keys at which a sequence's own begin
   at::Tensor key_counts;     // [S] int32. A sequence's m queries stand at the last m of its n keys
+  at::Tensor key_gaps;       // [S] int32: positions after the sinks whose keys are not there any more, none of which a
+                             // query of the call may reach; undefined: keys stand at positions 0 ... n - 1
   std::int64_t heads = 0, key_heads = 0;
   double scale = 0;  // of the products; 0: 1 / sqrt(D)
-  Reach reach;
+  AttentionReach reach;
   at::Tensor distance_bias;  // [heads, M], added to the score of the key m positions back (M - 1 where farther);
                              // undefined: none
   at::Tensor key_bias;       // [K], 0 or -infinity; undefined: every key may be seen

@@ -68,7 +68,50 @@ struct LlamaConfig {
   bool operator==(const LlamaConfig&) const = default;
 };
 
-using FamilyConfig = std::variant<BertConfig, LlamaConfig>;
+// What the article's two decoders share. A layer's MLP is a mixture of experts, and `intermediate_size` is the width of
+// one.
+struct ExpertDecoderConfig {
+  std::int64_t vocab_size = 32000;
+  std::int64_t hidden_size = 512;
+  std::int64_t num_hidden_layers = 8;
+  std::int64_t num_attention_heads = 8;
+  std::int64_t num_key_value_heads = 8;
+  std::int64_t head_dim = 64;
+  std::int64_t intermediate_size = 1024;
+  std::int64_t num_experts = 8;
+  std::int64_t num_experts_per_tok = 2;
+  double router_aux_loss_coef = 0.01;  // of the balance loss in training
+  std::int64_t max_position_embeddings = 4096;
+  double rms_norm_eps = 1e-6;
+  double rope_theta = 10000;
+  double initializer_range = 0.02;
+  bool tie_word_embeddings = false;
+  std::optional<std::int64_t> bos_token_id, eos_token_id, pad_token_id;
+
+  bool operator==(const ExpertDecoderConfig&) const = default;
+};
+
+// The article's V3: stages of layers that share one set of parameters. num_hidden_layers = stages * layers_per_stage.
+struct V3Config : ExpertDecoderConfig {
+  enum class Share { all, all_but_router } share = Share::all;  // all_but_router: each layer has its router and norms
+  std::int64_t stages = 4;
+  std::int64_t layers_per_stage = 2;
+  std::int64_t distance_buckets = 32;  // of the bias by relative distance, as T5's
+  std::int64_t distance_max = 128;     // from which distances share the last bucket
+
+  bool operator==(const V3Config&) const = default;
+};
+
+// The article's R1: attention within blocks, one set of experts for all layers.
+struct R1Config : ExpertDecoderConfig {
+  std::int64_t block_size = 64;
+  std::int64_t look_back = 1;  // whole blocks before its own that a token sees
+  std::int64_t sinks = 4;      // first tokens that stay visible
+
+  bool operator==(const R1Config&) const = default;
+};
+
+using FamilyConfig = std::variant<BertConfig, LlamaConfig, V3Config, R1Config>;
 
 enum class ProblemType { regression, single_label_classification, multi_label_classification };
 
@@ -93,6 +136,9 @@ ModelConfig parse_model_config(std::string_view json, const std::string& source)
 std::string write_model_config(const ModelConfig& config, Dtype weights);
 
 std::string_view model_type(const FamilyConfig& family);  // "bert", "llama", "qwen2", ...
+
+// The experts' part of a config; null for a family that has none.
+const ExpertDecoderConfig* experts_of(const FamilyConfig& family);
 
 // What every family counts.
 std::int64_t vocab_size(const FamilyConfig& family);

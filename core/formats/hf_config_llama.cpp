@@ -49,15 +49,6 @@ void read_rope(const ConfigKeys& keys, LlamaConfig& config) {
   config.rope_scaling = read_scaling(rope, config.max_position_embeddings);
 }
 
-std::optional<std::int64_t> read_token(const ConfigKeys& keys, const char* key) {
-  const Json* value = keys.find(key);
-  if (value == nullptr) return std::nullopt;
-  // Llama 3 names several ends of a turn; the first one ends a text.
-  const Json& first = value->is_array() && !value->empty() ? value->front() : *value;
-  if (!first.is_number_integer() || first < -1 || first >= kMostCount) keys.wrong(key, "the id of a token");
-  return first.get<std::int64_t>() < 0 ? std::nullopt : std::optional(first.get<std::int64_t>());
-}
-
 // Mistral's window is in force when it is stated, Qwen2's only where a flag says so.
 std::int64_t read_window(const ConfigKeys& keys, const std::string& type) {
   if (type == "llama" || keys.find("sliding_window") == nullptr) return 0;
@@ -93,6 +84,15 @@ void read_sizes(const ConfigKeys& keys, LlamaConfig& config) {
 
 bool is_llama_type(std::string_view model_type) {
   return model_type == "llama" || model_type == "mistral" || model_type == "qwen2";
+}
+
+std::optional<std::int64_t> read_token(const ConfigKeys& keys, const char* key) {
+  const Json* value = keys.find(key);
+  if (value == nullptr) return std::nullopt;
+  // Llama 3 names several ends of a turn; the first one ends a text.
+  const Json& first = value->is_array() && !value->empty() ? value->front() : *value;
+  if (!first.is_number_integer() || first < -1 || first >= kMostCount) keys.wrong(key, "the id of a token");
+  return first.get<std::int64_t>() < 0 ? std::nullopt : std::optional(first.get<std::int64_t>());
 }
 
 std::string_view llama_types() { return "llama, mistral, qwen2"; }

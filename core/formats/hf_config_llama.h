@@ -2,6 +2,7 @@
 // The keys of config.json that Llama, Mistral, Qwen2 and SmolLM2 share, read and written in the spellings of
 // transformers 4 and 5 alike (rope_theta and rope_scaling, or rope_parameters).
 
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -12,6 +13,9 @@ namespace dsd {
 
 bool is_llama_type(std::string_view model_type);
 std::string_view llama_types();  // for messages
+
+// The id of a token, the first one where a list stands; none where it is -1.
+std::optional<std::int64_t> read_token(const ConfigKeys& keys, const char* key);
 
 LlamaConfig read_llama(const ConfigKeys& keys, const std::string& type);
 void put_llama(Json& json, const LlamaConfig& config);

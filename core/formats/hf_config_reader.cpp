@@ -5,6 +5,7 @@
 #include "core/base/files.h"
 #include "core/formats/gguf_model.h"
 #include "core/formats/hf_config.h"
+#include "core/formats/hf_config_experts.h"
 #include "core/formats/hf_config_keys.h"
 #include "core/formats/hf_config_llama.h"
 #include "core/formats/hf_config_names.h"
@@ -63,12 +64,14 @@ BertConfig read_bert(const ConfigKeys& keys) {
 
 FamilyConfig read_family(const ConfigKeys& keys) {
   const std::string type = keys.text("model_type");
-  if (type != "bert" && !is_llama_type(type))
-    fail("{}: 'model_type' is '{}'; supported: bert, {}", keys.source(), brief(type), llama_types());
+  if (type != "bert" && type != "v3" && type != "r1" && !is_llama_type(type))
+    fail("{}: 'model_type' is '{}'; supported: bert, {}, v3, r1", keys.source(), brief(type), llama_types());
   if (keys.find("quantization_config") != nullptr)
     fail("{}: 'quantization_config' is there; quantised checkpoints cannot be read, use the original one",
          keys.source());
   if (type == "bert") return read_bert(keys);
+  if (type == "v3") return read_v3(keys);
+  if (type == "r1") return read_r1(keys);
   return read_llama(keys, type);
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/formats/hf_config.h"
+#include "core/formats/hf_config_experts.h"
 #include "core/formats/hf_config_llama.h"
 #include "core/formats/hf_config_names.h"
 #include "core/formats/json.h"
@@ -68,6 +69,8 @@ void put_family(Json& json, const BertConfig& config) {
 }
 
 void put_family(Json& json, const LlamaConfig& config) { put_llama(json, config); }
+void put_family(Json& json, const V3Config& config) { put_v3(json, config); }
+void put_family(Json& json, const R1Config& config) { put_r1(json, config); }
 
 void put_labels(Json& json, const std::vector<std::string>& labels) {
   Json id2label = Json::object(), label2id = Json::object();
@@ -120,7 +123,14 @@ std::string_view problem_type_names() {
 
 std::string_view model_type(const FamilyConfig& family) {
   if (const auto* llama = std::get_if<LlamaConfig>(&family)) return llama->type;
+  if (std::holds_alternative<V3Config>(family)) return "v3";
+  if (std::holds_alternative<R1Config>(family)) return "r1";
   return "bert";
+}
+
+const ExpertDecoderConfig* experts_of(const FamilyConfig& family) {
+  if (const auto* v3 = std::get_if<V3Config>(&family)) return v3;
+  return std::get_if<R1Config>(&family);
 }
 
 std::int64_t vocab_size(const FamilyConfig& family) {

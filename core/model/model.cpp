@@ -7,7 +7,10 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/model/families/bert.h"
+#include "core/model/families/decoder.h"
+#include "core/model/families/expert_decoder.h"
 #include "core/model/families/llama.h"
+#include "core/model/families/remote_code.h"
 
 namespace dsd {
 namespace {
@@ -34,6 +37,11 @@ std::unique_ptr<Model> make_model(const LlamaConfig&, const ModelConfig& config,
   return std::make_unique<Llama>(config, options);
 }
 
+std::unique_ptr<Model> make_model(const ExpertDecoderConfig&, const ModelConfig& config, const ModelOptions& options,
+                                  bool) {
+  return std::make_unique<ExpertDecoder>(config, options);
+}
+
 std::unique_ptr<Model> make_model(const ModelConfig& config, const ModelOptions& options, bool pooler) {
   return std::visit([&](const auto& family) { return make_model(family, config, options, pooler); }, config.family);
 }
@@ -42,12 +50,17 @@ const TensorInfo* find_tensor(const BertConfig&, const Checkpoint& checkpoint, c
   return find_bert_tensor(checkpoint, name);
 }
 
-const TensorInfo* find_tensor(const LlamaConfig&, const Checkpoint& checkpoint, const std::string& name) {
-  return find_llama_tensor(checkpoint, name);
+template <class Decoder>
+const TensorInfo* find_tensor(const Decoder&, const Checkpoint& checkpoint, const std::string& name) {
+  return find_decoder_tensor(checkpoint, name);
 }
 
 void check_checkpoint(const LlamaConfig&, const Checkpoint& checkpoint, std::span<const WeightEntry> table) {
-  check_llama_checkpoint(checkpoint, table);
+  check_decoder_checkpoint(checkpoint, table, {"layers."});
+}
+
+void check_checkpoint(const ExpertDecoderConfig&, const Checkpoint& checkpoint, std::span<const WeightEntry> table) {
+  check_decoder_checkpoint(checkpoint, table, {"layers.", "stages.", "experts."});
 }
 
 void check_checkpoint(const BertConfig&, const Checkpoint& checkpoint, std::span<const WeightEntry> table) {
@@ -105,15 +118,9 @@ const WeightEntry* find_entry(std::span<const WeightEntry> table, const std::str
   return found == table.end() ? nullptr : &*found;
 }
 
-void check_layers(std::span<const WeightEntry> student, std::span<const WeightEntry> source,
-                  std::span<const std::int64_t> layers) {
-  const auto count = [](std::span<const WeightEntry> table) {
-    int most = kNoLayer;
-    for (const WeightEntry& entry : table) most = std::max(most, entry.layer);
-    return most + 1;
-  };
-  const int needed = count(student), there = count(source);
-  if (static_cast<int>(layers.size()) != needed)
+void check_layers(const ModelConfig& student, const ModelConfig& source, std::span<const std::int64_t> layers) {
+  const std::int64_t needed = layer_count(student.family), there = layer_count(source.family);
+  if (std::ssize(layers) != needed)
     fail("{} layers are named to start a student of {} layers from; name one for each", layers.size(), needed);
   for (const std::int64_t layer : layers)
     if (layer < 0 || layer >= there)
@@ -207,7 +214,7 @@ std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, s
   const auto from = source.weights();
   auto model = make_model(config, options, find_entry(from, "pooler.weight", kNoLayer) != nullptr);
   const auto table = model->weights();
-  check_layers(table, from, layers);
+  check_layers(config, source.config(), layers);
   const at::NoGradGuard no_grad;
   for (std::size_t i = 0; i < table.size(); ++i) {
     const WeightEntry& entry = table[i];
@@ -249,6 +256,8 @@ void save_model(Model& model, const std::filesystem::path& folder, at::ScalarTyp
                       .shape = tensor.value.sizes().vec(),
                       .write = [&tensor, dtype](const Sink& sink) { write_rounded(tensor, dtype, sink); }});
   write_checkpoint(folder, writes, {{"format", "pt"}});
+  if (const auto code = remote_code(model.config().family))
+    write_atomically(folder / code->name, std::string(code->text));
   write_atomically(folder / "config.json", write_model_config(model.config(), file_dtype(dtype)));
 }
 

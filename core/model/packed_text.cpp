@@ -68,9 +68,4 @@ Tensor positions_after(const KvCache& cache, const PackedRows& rows) {
   return positions;
 }
 
-void count_rows(KvCache& cache, const Tensor& offsets) {
-  const auto* bounds = offsets.const_data_ptr<std::int32_t>();
-  for (std::size_t s = 0; s < cache.counts.size(); ++s) cache.counts[s] += bounds[s + 1] - bounds[s];
-}
-
 }  // namespace dsd

@@ -23,9 +23,8 @@ PackedText pack(const Batch& batch, int stream, const TableSizes& sizes, at::Dev
 // The rows that the batch's first head reads: as it says for stream 0, the first of each sequence otherwise. int32 [N].
 Tensor head_rows(const Batch& batch, int stream, at::Device device);
 
-// Positions of rows that go on where a cache's sequences end, int32 [T]; and the cache's counts once they are in it.
+// Positions of rows that go on where a cache's sequences end, int32 [T].
 Tensor positions_after(const KvCache& cache, const PackedRows& rows);
-void count_rows(KvCache& cache, const Tensor& offsets);
 
 // Places and positions of some rows.
 PackedRows select(const PackedRows& rows, const Tensor& index);

@@ -43,6 +43,7 @@ struct WeightEntry {
   std::vector<CheckpointTensor> tensors;
   bool of_head = false;          // drawn at random where a checkpoint lacks it
   bool sparse_gradient = false;  // few of its rows are read in a step
+  std::int64_t applied = 1;      // times that a forward applies it: layers that share it
 
   std::string name() const;  // "layer.3.attention.qkv.weight"
 };

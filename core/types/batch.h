@@ -20,6 +20,7 @@ struct Sequences {
   Tensor positions;  // [T], counted from 0 in each sequence
   Tensor segments;   // [T], 0 or 1
   Tensor spans;      // [T, 2] bytes of the text; undefined unless asked for
+  Tensor visible;    // [T] bool: tokens that attention may look at; undefined: all. For decoders
 
   std::int64_t count() const { return offsets.size(0) - 1; }  // S
   std::int64_t tokens() const { return ids.size(0); }         // T

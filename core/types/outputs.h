@@ -51,12 +51,21 @@ std::string name_of(const Site& site);  // "hidden.3", "query.0"
 struct Wanted {
   bool heads = true;
   std::vector<Site> sites;
+  bool routing = false;  // of all rows to experts, in a model that has some
   bool contains(const Site& site) const;
+};
+
+// How a layer sent its rows to its experts. T rows, E experts, K chosen for a row.
+struct Routing {
+  int layer = 0;         // application
+  Tensor probabilities;  // [T, E], differentiable
+  Tensor chosen;         // [T, K] int32, the likeliest first
 };
 
 struct Outputs {
   std::vector<Scores> heads;
   std::vector<std::pair<Site, Tensor>> captured;  // [T, width] each
+  std::vector<Routing> routing;                   // of each layer, where it was asked for
   const Tensor& at(const Site& site) const;       // Error when it was not captured
 };
 

@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "core/model/blocks/cache.h"
 #include "core/model/blocks/decoder.h"
 #include "tests/blocks/sample.h"
 // Last: it replaces LibTorch's CHECK.
@@ -17,7 +18,7 @@ namespace {
 struct Case {
   std::vector<std::int32_t> lengths;
   std::int64_t hidden = 32, heads = 4, key_heads = 2, head_width = 8, inner = 40;
-  Reach reach;
+  AttentionReach reach;
   bool biases = false, shadow = false, last_rows = false, distance_bias = false, hidden_keys = false;
 };
 
@@ -170,9 +171,7 @@ TEST_CASE("a cache, row by row or in pieces, gives what the whole sequence gives
     const auto weights = attention_weights(c, type);
     const Tensor x = leaf(c, 123, type).detach();
     const Tensor whole = decoder_attention_block(x, all, weights, shape, false, false).hidden;
-    KvCache cache{.capacity = 100, .counts = {0, 0}, .layers = {}};
-    const std::int64_t width = c.key_heads * c.head_width;
-    cache.layers.push_back({at::empty({200, width}, type), at::empty({200, width}, type)});
+    KvCache cache = make_cache(2, 100, 1, c.key_heads * c.head_width, type);
     for (const auto& [first, second] : std::vector<std::pair<int, int>>{{60, 20}, {29, 12}, {1, 1}}) {
       DecoderRows rows = all;
       const auto rows_of_step = [&](const Tensor& t) {
@@ -183,8 +182,7 @@ TEST_CASE("a cache, row by row or in pieces, gives what the whole sequence gives
       rows.cache = &cache;
       const Tensor step = decoder_attention_block(rows_of_step(x), rows, weights, shape, false, false).hidden;
       CHECK(relative(step, rows_of_step(whole)) < 1e-5);
-      cache.counts[0] += first;
-      cache.counts[1] += second;
+      count_rows(cache, rows.offsets);
     }
   }
 }

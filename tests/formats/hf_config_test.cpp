@@ -124,7 +124,7 @@ TEST_CASE("each key that is missing, mistyped or out of range is named with what
 
 TEST_CASE("what is not supported is named with what is") {
   CHECK(error_of([] { parse_model_config(R"({"model_type":"roberta"})", "config.json"); }) ==
-        "config.json: 'model_type' is 'roberta'; supported: bert, llama, mistral, qwen2");
+        "config.json: 'model_type' is 'roberta'; supported: bert, llama, mistral, qwen2, v3, r1");
   CHECK(complaint(R"("position_embedding_type":"relative_key")") ==
         "config.json: 'position_embedding_type' is 'relative_key'; supported: absolute");
   CHECK(complaint(R"("hidden_act":"mish")") ==

@@ -1,12 +1,10 @@
 // Against transformers: golden_llama/ is written by scripts/reference/llama_golden.py.
-#include <cstring>
-
-#include "core/base/error.h"
-#include "core/formats/safetensors.h"
 #include "core/model/families/llama.h"
+#include "core/base/error.h"
 #include "core/model/model.h"
+#include "tests/model/expected.h"
+// Last: it replaces LibTorch's CHECK.
 #include "tests/check.h"
-#include "tests/model/batches.h"
 
 using namespace dsd;
 
@@ -16,37 +14,9 @@ const std::filesystem::path kGolden = "tests/model/golden_llama";
 const std::vector<std::string> kCases{"grouped", "tied_llama3", "biased_wide_heads", "qwen2", "window",
                                       "classes", "bare"};
 
-struct Expected {
-  SafetensorsFile file;
-  bool has(const std::string& name) const { return file.find(name) != nullptr; }
-  Tensor at(const std::string& name) const {
-    const TensorInfo* info = file.find(name);
-    REQUIRE((info != nullptr));
-    const Tensor tensor = at::empty(info->shape, info->dtype == Dtype::f32 ? at::kFloat : at::kInt);
-    if (!info->bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), info->bytes.data(), info->bytes.size());
-    return tensor;
-  }
-};
-
-Batch batch_of(const Expected& expected, bool last) {
-  const Tensor offsets = expected.at("offsets"), ids = expected.at("ids");
-  std::vector<std::vector<std::int32_t>> texts;
-  for (std::int64_t s = 0; s + 1 < offsets.size(0); ++s) {
-    const Tensor piece = ids.slice(0, offsets[s].item<std::int64_t>(), offsets[s + 1].item<std::int64_t>());
-    texts.emplace_back(piece.const_data_ptr<std::int32_t>(), piece.const_data_ptr<std::int32_t>() + piece.numel());
-  }
-  Batch batch = make_batch(texts);
-  batch.rows[0] = last ? last_rows_of(offsets) : at::arange(ids.size(0), at::TensorOptions(at::kInt));
-  return batch;
-}
-
-Tensor logits_of(const Scores& scores) {
-  return scores.dense.defined() ? scores.dense : at::linear(scores.hidden, scores.weight->master);
-}
-
 void compare(Model& model, const std::string& name, double bound) {
   CAPTURE(name);
-  const Expected expected{SafetensorsFile::open(kGolden / name / "expected.safetensors")};
+  const Expected expected = expected_of(kGolden / name);
   const Batch batch = batch_of(expected, name == "classes");
   const bool has_head = expected.has("logits");
   Wanted wanted{.heads = has_head, .sites = {}};

@@ -5,66 +5,14 @@
 
 #include <utility>
 
-#include "core/base/error.h"
+#include "core/model/blocks/cache.h"
 #include "core/model/blocks/gradients.h"
 #include "core/model/blocks/node.h"
+#include "core/model/blocks/products.h"
 #include "kernels/gemm.h"
 
 namespace dsd {
 namespace {
-
-std::vector<const Weight*> present(std::initializer_list<const Weight*> all) {
-  std::vector<const Weight*> weights;
-  for (const Weight* weight : all)
-    if (weight->master.defined()) weights.push_back(weight);
-  return weights;
-}
-
-void add_bias(const Tensor& rows, const Weight& bias) {
-  if (bias.master.defined()) rows.add_(bias.master);
-}
-
-void add_bias_gradient(const Weight& bias, const Tensor& d_y) {
-  if (bias.master.defined() && bias.master.requires_grad()) dense_gradient(bias).add_(d_y.sum(0));
-}
-
-// y [N, M] = x W^T + bias in fp32; `into`, where defined, is added to.
-Tensor product(const Tensor& x, const Weight& weight, const Weight& bias, Tensor into = {}) {
-  const Tensor& matrix = matrix_of(weight);
-  const bool adds = into.defined();
-  if (!adds) into = at::empty({x.size(0), matrix.size(0)}, at::kFloat);
-  gemm(x, matrix.t(), into, adds);
-  add_bias(into, bias);
-  return into;
-}
-
-// d_y in the dtype of the products.
-Tensor operand(const Tensor& d_y, const Weight& weight) { return d_y.to(matrix_of(weight).scalar_type()); }
-
-// The gradient of x where y = x W^T + bias; adds those of the weights.
-Tensor product_backward(const Tensor& d_y, const Tensor& x, const Weight& weight, const Weight& bias) {
-  add_bias_gradient(bias, d_y);
-  const Tensor d = operand(d_y, weight);
-  add_product_gradient(weight, d, x);
-  Tensor d_x = at::empty({x.size(0), x.size(1)}, at::kFloat);
-  gemm(d, matrix_of(weight), d_x, false);
-  return d_x;
-}
-
-bool is_fused(const Tensor& x) { return x.is_cpu() && x.scalar_type() == at::kFloat; }
-
-// The norm before a block, as its backward sees it again: the normalised rows are made anew, not kept.
-struct NormBefore {
-  Tensor x, inverse;
-  double epsilon = 0;
-
-  Tensor rows(const Weight& gain, at::ScalarType type) const {
-    return scale_norm(x, gain.master, epsilon, type, nullptr);
-  }
-  void backward(const Tensor& d_rows, const Weight& gain, const Tensor& to_x) const {
-    scale_norm_backward(d_rows, x, gain.master, inverse, to_x, gradient_or_none(gain));
-  }
-};
 
 struct AttentionState {
   NormBefore norm;
@@ -104,8 +52,12 @@ class DecoderAttentionNode : public FusedNode {
   void attention_gradients(const Tensor& d_context, const Tensor& d_queries, const Tensor& d_keys,
                            const Tensor& d_values) {
     const Weight& bias = weights_.distance_bias;
-    attend_backward(d_context, state_.output, state_.input, state_.log_sums,
-                    {d_queries, d_keys, d_values, bias.master.defined() ? gradient_or_none(bias) : Tensor()});
+    const Tensor& buckets = state_.rows.distance_buckets;
+    Tensor d_bias = bias.master.defined() ? gradient_or_none(bias) : Tensor();
+    const Tensor table = d_bias;
+    if (d_bias.defined() && buckets.defined()) d_bias = at::zeros_like(state_.input.distance_bias);
+    attend_backward(d_context, state_.output, state_.input, state_.log_sums, {d_queries, d_keys, d_values, d_bias});
+    if (table.defined() && buckets.defined()) table.index_add_(1, buckets, d_bias);
   }
 
   Tensor all_rows_backward(const Tensor& d_context, const Tensor& normal) {
@@ -203,26 +155,20 @@ class ScaleNormNode : public FusedNode {
 
 Tensor all_but_last(const Tensor& offsets) { return offsets.slice(0, 0, -1).contiguous(); }
 
-// Puts the new rows' keys and values behind those that the cache holds, and lets attention read the cache.
-void extend_cache(const DecoderRows& rows, const Tensor& keys, const Tensor& values, DecoderAttention& input) {
-  KvCache& cache = *rows.cache;
-  auto& [cached_keys, cached_values] = cache.layers[static_cast<std::size_t>(rows.layer)];
-  const auto* offsets = rows.offsets.const_data_ptr<std::int32_t>();
-  const std::int64_t sequences = rows.offsets.size(0) - 1;
-  input.key_begins = at::empty({sequences}, at::kInt);
-  input.key_counts = at::empty({sequences}, at::kInt);
-  for (std::int64_t s = 0; s < sequences; ++s) {
-    const std::int64_t fresh = offsets[s + 1] - offsets[s], before = cache.counts[static_cast<std::size_t>(s)];
-    if (before + fresh > cache.capacity)
-      fail("the cache holds {} tokens of a sequence, but {} are needed", cache.capacity, before + fresh);
-    const std::int64_t at = s * cache.capacity + before;
-    cached_keys.narrow(0, at, fresh).copy_(keys.narrow(0, offsets[s], fresh));
-    cached_values.narrow(0, at, fresh).copy_(values.narrow(0, offsets[s], fresh));
-    input.key_begins.mutable_data_ptr<std::int32_t>()[s] = static_cast<std::int32_t>(s * cache.capacity);
-    input.key_counts.mutable_data_ptr<std::int32_t>()[s] = static_cast<std::int32_t>(before + fresh);
-  }
-  input.keys = cached_keys;
-  input.values = cached_values;
+// Lets attention read the cache, which takes over the new rows.
+void read_cache(const DecoderRows& rows, const Tensor& keys, const Tensor& values, DecoderAttention& input) {
+  CachedKeys cached = extend_cache(*rows.cache, rows.layer, rows.offsets, keys, values);
+  input.keys = std::move(cached.keys);
+  input.values = std::move(cached.values);
+  input.key_begins = std::move(cached.begins);
+  input.key_counts = std::move(cached.counts);
+  input.key_gaps = std::move(cached.gaps);
+}
+
+// The bias of each distance, from the table of the buckets.
+Tensor bias_by_distance(const Weight& bias, const Tensor& buckets) {
+  if (!bias.master.defined()) return {};
+  return buckets.defined() ? bias.master.detach().index_select(1, buckets) : bias.master.detach();
 }
 
 // Projects, rotates, and fills what attention reads.
@@ -255,7 +201,7 @@ void project(const Tensor& normal, const DecoderAttentionWeights& weights, Atten
            false);
     state.input.query_offsets = rows.offsets;
   }
-  if (rows.cache != nullptr) return extend_cache(rows, keys, values, state.input);
+  if (rows.cache != nullptr) return read_cache(rows, keys, values, state.input);
   state.input.keys = keys;
   state.input.values = values;
   state.input.key_begins = all_but_last(rows.offsets);
@@ -282,7 +228,7 @@ DecoderAttentionOutput decoder_attention_block(const Tensor& x, const DecoderRow
   state.input.key_heads = shape.key_heads;
   state.input.reach = shape.reach;
   state.input.key_bias = rows.key_bias;
-  state.input.distance_bias = weights.distance_bias.master.defined() ? weights.distance_bias.master.detach() : Tensor();
+  state.input.distance_bias = bias_by_distance(weights.distance_bias, rows.distance_buckets);
   project(scale_norm(state.norm.x, weights.gain.master, shape.epsilon, type, saves ? &state.norm.inverse : nullptr),
           weights, state);
   state.output = attend(state.input, saves ? &state.log_sums : nullptr, at::kFloat);

@@ -18,7 +18,7 @@ struct DecoderAttentionWeights {
   Weight gain;           // [H], the norm before
   Weight qkv, qkv_bias;  // [(heads + 2 key_heads) D, H]; the bias may be without a master
   Weight out, out_bias;  // [H, heads D]; likewise
-  Weight distance_bias;  // [heads, M]; without a master: none
+  Weight distance_bias;  // [heads, buckets]; without a master: none
 };
 
 struct GatedMlpWeights {
@@ -30,15 +30,16 @@ struct GatedMlpWeights {
 struct DecoderShape {
   std::int64_t heads = 0, key_heads = 0, head_width = 0;
   double epsilon = 1e-6;
-  Reach reach;
+  AttentionReach reach;
 };
 
 // What all layers of a forward share.
 struct DecoderRows {
   Tensor offsets;    // [S+1] int32, host memory
-  Tensor positions;  // [T] int32
+  Tensor positions;  // [T] int32: each token's row of the rotary table
   Tensor key_bias;   // [T], 0 or -infinity; undefined: every key may be seen
   RotaryTable rotary;
+  Tensor distance_buckets;   // [M] int64: column of the distance bias for each distance; undefined: the distance itself
   KvCache* cache = nullptr;  // rows go on where its sequences end; inference only
   int layer = 0;             // of the cache
 };

@@ -3,24 +3,12 @@
 
 #include <cmath>
 
-#include "core/base/error.h"
+#include "core/model/blocks/cache.h"
 #include "core/model/blocks/decoder.h"
+#include "core/model/blocks/products.h"
 
 namespace dsd::plain {
 namespace {
-
-// y [N, M] = x [N, K] w^T + b. With a shadow, both operands are rounded to bf16 and the sum is kept in fp32.
-Tensor linear(const Tensor& x, const Weight& weight, const Weight& bias) {
-  Tensor y;
-  if (!weight.shadow.defined()) {
-    y = at::linear(x, weight.master);
-  } else {
-    const Tensor rounded = (weight.master.defined() ? weight.master : weight.shadow).to(at::kBFloat16);
-    y = x.is_cuda() ? at::linear(x.to(at::kBFloat16), rounded).to(x.scalar_type())
-                    : at::linear(x.to(at::kBFloat16).to(x.scalar_type()), rounded.to(x.scalar_type()));
-  }
-  return bias.master.defined() ? y + bias.master : y;
-}
 
 // [n, heads, D] turned by position.
 Tensor rotated(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
@@ -30,7 +18,7 @@ Tensor rotated(const Tensor& x, const Tensor& cosine, const Tensor& sine) {
 }
 
 // Whether the query at position p sees the key at position k, [m, n] bool.
-Tensor seen(const Tensor& queries, const Tensor& keys, const Reach& reach) {
+Tensor seen(const Tensor& queries, const Tensor& keys, const AttentionReach& reach) {
   const Tensor p = queries.unsqueeze(1), k = keys.unsqueeze(0);
   Tensor mask = k <= p;
   if (reach.window > 0) mask = mask.logical_and(p - k < reach.window);
@@ -41,21 +29,36 @@ Tensor seen(const Tensor& queries, const Tensor& keys, const Reach& reach) {
   return mask;
 }
 
+// What one sequence adds to its scores.
+struct Additions {
+  Tensor key_bias;  // [n]
+  std::int64_t gap = 0;
+  Tensor buckets;
+};
+
+// Positions of n keys, of which `gap` are not there any more after the sinks.
+Tensor key_places(std::int64_t n, std::int64_t gap, const AttentionReach& reach, const at::TensorOptions& options) {
+  const Tensor rows = at::arange(n, options);
+  return gap == 0 ? rows : rows + gap * (rows >= reach.sinks).to(at::kLong);
+}
+
 // One sequence: queries [m, heads, D] at the last m of n keys [n, key_heads, D].
-Tensor attend(const Tensor& queries, const Tensor& keys, const Tensor& values, const Tensor& key_bias,
+Tensor attend(const Tensor& queries, const Tensor& keys, const Tensor& values, const Additions& more,
               const DecoderAttentionWeights& weights, const DecoderShape& shape) {
   const std::int64_t m = queries.size(0), n = keys.size(0), group = shape.heads / shape.key_heads;
   const auto options = at::TensorOptions(at::kLong).device(queries.device());
-  const Tensor k_places = at::arange(n, options), q_places = at::arange(n - m, n, options);
+  const Tensor k_places = key_places(n, more.gap, shape.reach, options);
+  const Tensor q_places = at::arange(more.gap + n - m, more.gap + n, options);
   const Tensor q = queries.transpose(0, 1), k = keys.repeat_interleave(group, 1).transpose(0, 1),
                v = values.repeat_interleave(group, 1).transpose(0, 1);
   Tensor scores = at::matmul(q, k.transpose(1, 2)) / std::sqrt(static_cast<double>(shape.head_width));  // [heads, m, n]
   if (weights.distance_bias.master.defined()) {
-    const Tensor& bias = weights.distance_bias.master;
+    const Tensor& table = weights.distance_bias.master;
+    const Tensor bias = more.buckets.defined() ? table.index_select(1, more.buckets.to(table.device())) : table;
     const Tensor distance = (q_places.unsqueeze(1) - k_places.unsqueeze(0)).clamp(0, bias.size(1) - 1);
     scores = scores + bias.index_select(1, distance.view(-1)).view({bias.size(0), m, n});
   }
-  if (key_bias.defined()) scores = scores + key_bias.to(scores.scalar_type());
+  if (more.key_bias.defined()) scores = scores + more.key_bias.to(scores.scalar_type());
   const Tensor mask = seen(q_places, k_places, shape.reach);
   scores = scores.masked_fill(mask.logical_not(), -INFINITY);
   // A query that sees nothing has probability 0 everywhere.
@@ -82,17 +85,29 @@ Spread spread(const Tensor& qkv, const DecoderRows& rows, const DecoderShape& sh
           heads(width + key_width, key_width)};
 }
 
-// Keys (or values) of a sequence: those that the cache holds, then its own rows, which the cache takes over.
-Tensor with_cached(const Tensor& own, std::int64_t sequence, const KvCache* cache, const Tensor& buffer) {
-  if (cache == nullptr) return own;
-  const std::int64_t before = cache->counts[static_cast<std::size_t>(sequence)], first = sequence * cache->capacity;
-  if (before + own.size(0) > cache->capacity)
-    fail("the cache holds {} tokens of a sequence, but {} are needed", cache->capacity, before + own.size(0));
-  buffer.narrow(0, first + before, own.size(0)).copy_(own.reshape({own.size(0), -1}));
-  return buffer.narrow(0, first, before + own.size(0)).view({before + own.size(0), own.size(1), own.size(2)});
+// Keys and values of all sequences: the new rows alone, or behind those that a cache holds.
+CachedKeys keys_of(const Spread& all, const DecoderRows& rows) {
+  const auto flat = [](const Tensor& t) { return t.reshape({t.size(0), -1}); };
+  if (rows.cache != nullptr)
+    return extend_cache(*rows.cache, rows.layer, rows.offsets, flat(all.keys), flat(all.values));
+  const Tensor begins = rows.offsets.slice(0, 0, -1).contiguous();
+  return {flat(all.keys), flat(all.values), begins, (rows.offsets.slice(0, 1) - begins).contiguous(),
+          at::zeros_like(begins)};
 }
 
 }  // namespace
+
+Tensor linear(const Tensor& x, const Weight& weight, const Weight& bias) {
+  Tensor y;
+  if (!weight.shadow.defined()) {
+    y = at::linear(x, weight.master);
+  } else {
+    const Tensor rounded = (weight.master.defined() ? weight.master : weight.shadow).to(at::kBFloat16);
+    y = x.is_cuda() ? at::linear(x.to(at::kBFloat16), rounded).to(x.scalar_type())
+                    : at::linear(x.to(at::kBFloat16).to(x.scalar_type()), rounded.to(x.scalar_type()));
+  }
+  return bias.master.defined() ? y + bias.master : y;
+}
 
 DecoderAttentionOutput decoder_attention_block(const Tensor& x, const DecoderRows& rows,
                                                const DecoderAttentionWeights& weights, const DecoderShape& shape,
@@ -101,15 +116,19 @@ DecoderAttentionOutput decoder_attention_block(const Tensor& x, const DecoderRow
   const Spread all = spread(qkv, rows, shape);
   const auto* offsets = rows.offsets.const_data_ptr<std::int32_t>();
   std::vector<Tensor> contexts;
-  const KvCache::Layer cached =
-      rows.cache != nullptr ? rows.cache->layers[static_cast<std::size_t>(rows.layer)] : KvCache::Layer{};
+  const CachedKeys cached = keys_of(all, rows);
+  const auto* begins = cached.begins.const_data_ptr<std::int32_t>();
+  const auto* counts = cached.counts.const_data_ptr<std::int32_t>();
   for (std::int64_t s = 0; s + 1 < rows.offsets.size(0); ++s) {
     const std::int64_t count = offsets[s + 1] - offsets[s], asking = last_rows ? 1 : count;
-    const Tensor keys = with_cached(all.keys.narrow(0, offsets[s], count), s, rows.cache, cached.keys);
-    const Tensor values = with_cached(all.values.narrow(0, offsets[s], count), s, rows.cache, cached.values);
-    const Tensor bias = rows.key_bias.defined() ? rows.key_bias.narrow(0, offsets[s], count) : Tensor();
-    contexts.push_back(
-        attend(all.queries.narrow(0, offsets[s + 1] - asking, asking), keys, values, bias, weights, shape));
+    const auto held = [&](const Tensor& t) {
+      return t.narrow(0, begins[s], counts[s]).reshape({counts[s], shape.key_heads, shape.head_width});
+    };
+    const Additions more{.key_bias = rows.key_bias.defined() ? rows.key_bias.narrow(0, offsets[s], count) : Tensor(),
+                         .gap = cached.gaps.const_data_ptr<std::int32_t>()[s],
+                         .buckets = rows.distance_buckets};
+    contexts.push_back(attend(all.queries.narrow(0, offsets[s + 1] - asking, asking), held(cached.keys),
+                              held(cached.values), more, weights, shape));
   }
   const Tensor residual = last_rows ? x.index_select(0, last_rows_of(rows.offsets).to(x.device(), at::kLong)) : x;
   return {residual + linear(at::cat(contexts), weights.out, weights.out_bias), want_qkv ? qkv : Tensor()};

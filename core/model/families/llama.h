@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "core/model/families/decoder.h"
 #include "core/model/families/llama_weights.h"
 #include "core/model/model.h"
 
@@ -24,10 +25,8 @@ class Llama final : public Model {
   KvCache make_cache(std::int64_t sequences, std::int64_t capacity) const override;
 
  private:
-  struct Run;  // one forward
-  void run_layers(Run& run);
-  Scores head(const Run& run);
-  void check(const Wanted& wanted, const Pass& pass) const;
+  void run_layers(DecoderRun& run);
+  Scores head(const DecoderRun& run);
   RotaryTable rotary(std::int64_t positions);
 
   ModelConfig config_;

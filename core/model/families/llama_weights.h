@@ -26,10 +26,4 @@ struct LlamaWeights {
 // Makes the layers of `weights` and points into it: it must not move afterwards. Order: words, layers, norm, head.
 WeightTable llama_weight_table(const LlamaConfig& config, HeadKind head, std::int64_t outputs, LlamaWeights& weights);
 
-// Finds a tensor by the name that the table gives it, with or without "model.".
-const TensorInfo* find_llama_tensor(const Checkpoint& checkpoint, const std::string& name);
-
-// Error when the checkpoint's decoder holds a tensor that no entry of the table reads.
-void check_llama_checkpoint(const Checkpoint& checkpoint, std::span<const WeightEntry> table);
-
 }  // namespace dsd

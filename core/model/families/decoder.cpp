@@ -1,0 +1,199 @@
+#include "core/model/families/decoder.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "core/base/error.h"
+
+namespace dsd {
+namespace {
+
+using Kind = Site::Kind;
+
+constexpr std::string_view kPrefix = "model.";
+
+bool reads_qkv(Kind kind) { return kind == Kind::query || kind == Kind::key || kind == Kind::value; }
+
+std::string without_prefix(std::string_view name) {
+  return std::string(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name);
+}
+
+Site site_of(Kind kind, std::int64_t layer, int stream) {
+  return {.kind = kind, .layer = static_cast<int>(layer), .stream = stream};
+}
+
+// [T] 0 or -infinity.
+Tensor key_bias_of(const Tensor& visible, at::Device device) {
+  const Tensor bias = at::zeros({visible.size(0)}, at::kFloat);
+  bias.masked_fill_(visible.to(at::kCPU, at::kBool).logical_not(), -INFINITY);
+  return bias.to(device);
+}
+
+}  // namespace
+
+bool has_classifier(HeadKind head) { return head == HeadKind::classes || head == HeadKind::values; }
+
+void check_decoder_head(const ModelOptions& options, std::string_view type) {
+  if (options.head == HeadKind::masked_tokens) fail("{} is a decoder; it tells next tokens, not masked ones", type);
+  if (has_classifier(options.head) && options.outputs < 1)
+    fail("a head needs at least one output, not {}", options.outputs);
+}
+
+ModelConfig with_decoder_head(ModelConfig config, const std::string& stem, HeadKind kind, std::int64_t outputs) {
+  HeadInfo& head = config.head;
+  if (!has_classifier(kind)) {
+    head = {};
+    head.architectures = {stem + (kind == HeadKind::none ? "Model" : "ForCausalLM")};
+    return config;
+  }
+  if (static_cast<std::int64_t>(head.labels.size()) != outputs) {
+    head.labels.clear();
+    for (std::int64_t i = 0; i < outputs; ++i) head.labels.push_back(fmt::format("LABEL_{}", i));
+  }
+  const bool several = head.problem_type == ProblemType::multi_label_classification;
+  if (kind == HeadKind::values) head.problem_type = ProblemType::regression;
+  else if (!several) head.problem_type = ProblemType::single_label_classification;
+  head.architectures = {stem + "ForSequenceClassification"};
+  return config;
+}
+
+WeightEntry& LayerTable::add(const std::string& stem, Weight& weight, std::int64_t columns, WeightUse use,
+                             std::vector<CheckpointTensor> parts) {
+  WeightEntry entry{.stem = stem_ + stem, .layer = layer_, .weight = &weight, .use = use};
+  std::int64_t rows = 0;
+  for (CheckpointTensor& part : parts) {
+    rows += part.rows;
+    part.name = prefix_ + part.name;
+  }
+  entry.shape = columns > 0 ? std::vector{rows, columns} : std::vector{rows};
+  entry.tensors = std::move(parts);
+  table_.push_back(std::move(entry));
+  return table_.back();
+}
+
+std::string decoder_prefix(HeadKind head) { return std::string(head == HeadKind::none ? "" : kPrefix); }
+
+void add_words(const DecoderSizes& sizes, HeadKind head, Weight& words, WeightTable& table) {
+  const bool tied = head == HeadKind::next_token && sizes.tied;
+  LayerTable entries(table, decoder_prefix(head), kNoLayer);
+  entries
+      .add("embeddings.words.weight", words, sizes.hidden, tied ? WeightUse::product : WeightUse::look_up,
+           {{"embed_tokens.weight", sizes.vocabulary}})
+      .sparse_gradient = !tied;
+}
+
+void add_head(const DecoderSizes& sizes, HeadKind head, std::int64_t outputs, Weight& gain, Weight& weight,
+              WeightTable& table) {
+  LayerTable(table, decoder_prefix(head), kNoLayer)
+      .add("norm.weight", gain, 0, WeightUse::gain, {{"norm.weight", sizes.hidden}});
+  LayerTable entries(table, "", kNoLayer);
+  if (head == HeadKind::next_token && !sizes.tied) {
+    entries.add("head.weight", weight, sizes.hidden, WeightUse::product, {{"lm_head.weight", sizes.vocabulary}})
+        .of_head = true;
+  } else if (has_classifier(head)) {
+    entries.add("classifier.weight", weight, sizes.hidden, WeightUse::head, {{"score.weight", outputs}}).of_head = true;
+  }
+}
+
+std::vector<CheckpointTensor> qkv_parts(const DecoderSizes& sizes, const char* kind) {
+  const std::int64_t width = sizes.heads * sizes.head_width, key_width = sizes.key_heads * sizes.head_width;
+  std::vector<CheckpointTensor> parts;
+  for (const auto& [name, rows] : {std::pair("q", width), std::pair("k", key_width), std::pair("v", key_width)})
+    parts.push_back({.name = fmt::format("self_attn.{}_proj.{}", name, kind), .rows = rows});
+  return parts;
+}
+
+const TensorInfo* find_decoder_tensor(const Checkpoint& checkpoint, const std::string& name) {
+  if (const TensorInfo* info = checkpoint.find(name)) return info;
+  const std::string bare = without_prefix(name);
+  return checkpoint.find(bare == name ? std::string(kPrefix) + bare : bare);
+}
+
+void check_decoder_checkpoint(const Checkpoint& checkpoint, std::span<const WeightEntry> table,
+                              std::initializer_list<std::string_view> groups) {
+  std::set<std::string> known;
+  for (const WeightEntry& entry : table)
+    for (const CheckpointTensor& tensor : entry.tensors) known.insert(without_prefix(tensor.name));
+  for (const std::string& name : checkpoint.names()) {
+    const std::string bare = without_prefix(name);
+    const bool of_layer = std::ranges::any_of(groups, [&](std::string_view group) { return bare.starts_with(group); });
+    // A buffer that older versions of transformers wrote; it follows from the config.
+    if (!of_layer || bare.ends_with("rotary_emb.inv_freq")) continue;
+    if (!known.contains(bare))
+      fail("{}: tensor '{}' has no place in the model that config.json describes; is 'num_hidden_layers' right?",
+           checkpoint.folder().string(), name);
+  }
+}
+
+bool DecoderRun::wants(Kind kind, std::int64_t layer) const {
+  return wanted.contains(site_of(kind, layer, pass.stream));
+}
+
+bool DecoderRun::wants_qkv(std::int64_t layer) const {
+  return wants(Kind::query, layer) || wants(Kind::key, layer) || wants(Kind::value, layer);
+}
+
+void DecoderRun::capture(Kind kind, std::int64_t layer, const Tensor& value) {
+  if (wants(kind, layer)) outputs.captured.emplace_back(site_of(kind, layer, pass.stream), value);
+}
+
+void DecoderRun::capture_qkv(std::int64_t layer, const Tensor& qkv, const DecoderShape& shape) {
+  const std::int64_t width = shape.heads * shape.head_width, key_width = shape.key_heads * shape.head_width;
+  capture(Kind::query, layer, qkv.narrow(1, 0, width));
+  capture(Kind::key, layer, qkv.narrow(1, width, key_width));
+  capture(Kind::value, layer, qkv.narrow(1, width + key_width, key_width));
+}
+
+bool DecoderRun::prunes(std::int64_t layer) const {
+  return layer + 1 == depth && last_alone && !wanted.routing && !wants(Kind::hidden, layer + 1) && !wants_qkv(layer);
+}
+
+Tensor DecoderRun::head_input() const {
+  if (reduced || head_rows.numel() == hidden.size(0)) return hidden;
+  return hidden.index_select(0, head_rows.to(hidden.device(), at::kLong));
+}
+
+void check_sites(const Wanted& wanted, const Pass& pass, std::int64_t layers) {
+  for (const Site& site : wanted.sites) {
+    if (site.stream != pass.stream) continue;
+    if (site.kind == Kind::pooled) fail("{}: a decoder has no pooler", name_of(site));
+    const std::int64_t last = site.kind == Kind::embedding ? 0 : layers - (reads_qkv(site.kind) ? 1 : 0);
+    if (site.layer < 0 || site.layer > last)
+      fail("{} is not in this model, which has {} layers; the last one there is {}", name_of(site), layers, last);
+  }
+}
+
+DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass, const TableSizes& sizes,
+                     std::int64_t layers, bool has_head, at::Device device) {
+  check_sites(wanted, pass, layers);
+  DecoderRun run{.wanted = wanted, .pass = pass, .packed = pack(batch, pass.stream, sizes, device)};
+  const PackedRows& rows = run.packed.rows;
+  run.rows = {.offsets = rows.offsets, .positions = rows.positions, .key_bias = {}, .rotary = {}, .cache = pass.cache};
+  if (const Tensor& visible = run.packed.text.visible; visible.defined()) {
+    if (pass.cache != nullptr) fail("a text that is read in pieces cannot have tokens that attention does not see");
+    run.rows.key_bias = key_bias_of(visible, device);
+  }
+  if (pass.cache != nullptr) run.rows.positions = positions_after(*pass.cache, rows);
+  if (wanted.heads && has_head) {
+    run.head_rows = head_rows(batch, pass.stream, device);
+    const Tensor last = last_rows_of(rows.offsets);
+    run.last_alone = run.head_rows.sizes() == last.sizes() && run.head_rows.to(at::kCPU).equal(last);
+  }
+  run.depth = run.head_rows.defined() || wanted.routing ? layers : 0;
+  for (const Site& site : wanted.sites)
+    if (site.stream == pass.stream)
+      run.depth = std::max<std::int64_t>(run.depth, site.layer + (reads_qkv(site.kind) ? 1 : 0));
+  return run;
+}
+
+std::int64_t last_position(const DecoderRun& run, std::int64_t most) {
+  const Tensor& positions = run.rows.positions;
+  const std::int64_t last = positions.numel() > 0 ? positions.max().item<std::int32_t>() : 0;
+  if (last >= most) fail("the model has positions for {} tokens, and the text needs {}", most, last + 1);
+  return last;
+}
+
+}  // namespace dsd
