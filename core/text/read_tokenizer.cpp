@@ -3,6 +3,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/gguf_tokenizer.h"
 #include "core/text/tokenizer_json.h"
 #include "core/text/tokenizer_settings.h"
 #include "core/text/utf8.h"
@@ -101,9 +102,13 @@ void find_special_ids(TokenizerParts& parts, const TokenizerSettings& settings) 
 
 TokenizerParts read_tokenizer(const fs::path& file_or_folder) {
   const fs::path file = find_file(file_or_folder);
-  const TokenizerSettings settings = read_tokenizer_settings(file.parent_path());
+  TokenizerSettings settings;
   TokenizerParts parts;
-  if (file.extension() == ".txt") {
+  if (is_gguf(file)) {
+    const GgufFile gguf = GgufFile::open(file);
+    settings = parse_tokenizer_settings(gguf_tokenizer_config(gguf), file);
+    parts = parse_tokenizer_json(gguf_tokenizer_json(gguf), file);
+  } else if (settings = read_tokenizer_settings(file.parent_path()); file.extension() == ".txt") {
     parts = read_vocabulary_file(file, settings);
     merge_added(parts, settings);
   } else {

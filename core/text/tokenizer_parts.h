@@ -39,8 +39,8 @@ struct TokenizerParts {
   bool truncate_left = false;  // keep the end of a text that is too long
 };
 
-// `tokenizer.json`, a folder that holds one, or `vocab.txt` (a folder that holds it without a tokenizer.json). Throws
-// Error that names the file and the part that is wrong or not supported.
+// `tokenizer.json`, a folder that holds one, `vocab.txt` (a folder that holds it without a tokenizer.json), or a GGUF
+// file. Throws Error that names the file and the part that is wrong or not supported.
 TokenizerParts read_tokenizer(const std::filesystem::path& file_or_folder);
 
 // The text of a tokenizer.json alone; special ids are not looked up. `file` is named in complaints.
