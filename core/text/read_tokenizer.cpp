@@ -4,6 +4,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "core/formats/gguf_tokenizer.h"
 #include "core/text/read_vocab_json.h"
 #include "core/text/tokenizer_json.h"
 #include "core/text/tokenizer_settings.h"
@@ -120,9 +121,14 @@ bool holds_tokenizer(const fs::path& folder) {
 
 TokenizerParts read_tokenizer(const fs::path& file_or_folder) {
   const fs::path file = find_file(file_or_folder);
-  const TokenizerSettings settings = read_tokenizer_settings(file.parent_path());
+  TokenizerSettings settings;
   TokenizerParts parts;
-  if (file.filename() == "vocab.json" || file.filename() == "merges.txt") {
+  if (is_gguf(file)) {
+    const GgufFile gguf = GgufFile::open(file);
+    settings = parse_tokenizer_settings(gguf_tokenizer_config(gguf), file);
+    parts = parse_tokenizer_json(gguf_tokenizer_json(gguf), file);
+  } else if (settings = read_tokenizer_settings(file.parent_path());
+             file.filename() == "vocab.json" || file.filename() == "merges.txt") {
     parts = read_vocab_json(file.parent_path(), settings);
     merge_added(parts, settings);
   } else if (file.extension() == ".txt") {

@@ -77,9 +77,7 @@ void read_config(const JsonPart& config, TokenizerSettings& out) {
   if (config.has("added_tokens_decoder")) out.added = read_added_decoder(config["added_tokens_decoder"]);
 }
 
-}  // namespace
-
-TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
+TokenizerSettings silent_settings() {
   TokenizerSettings out;
   out.pad = special_token("[PAD]");
   out.cls = special_token("[CLS]");
@@ -88,6 +86,13 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
   out.unk = special_token("[UNK]");
   out.bos = special_token("");
   out.eos = special_token("");
+  return out;
+}
+
+}  // namespace
+
+TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
+  TokenizerSettings out = silent_settings();
   // The configuration has the last word: transformers writes the map for older versions of itself.
   for (const char* name : {"special_tokens_map.json", "tokenizer_config.json"}) {
     const std::filesystem::path file = folder / name;
@@ -97,6 +102,13 @@ TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder) {
     if (name == std::string_view("tokenizer_config.json")) read_config(settings, out);
     else read_names(settings, out);
   }
+  return out;
+}
+
+TokenizerSettings parse_tokenizer_settings(std::string_view tokenizer_config, const std::filesystem::path& source) {
+  TokenizerSettings out = silent_settings();
+  const nlohmann::json json = parse_json_part(tokenizer_config, source);
+  read_config(JsonPart(json, source), out);
   return out;
 }
 

@@ -27,4 +27,7 @@ struct TokenizerSettings {
 // Of a model's folder; both files may be missing.
 TokenizerSettings read_tokenizer_settings(const std::filesystem::path& folder);
 
+// Of the text of a tokenizer_config.json; `source` names it in errors.
+TokenizerSettings parse_tokenizer_settings(std::string_view tokenizer_config, const std::filesystem::path& source);
+
 }  // namespace dsd

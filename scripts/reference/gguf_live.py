@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Compares what `BINARY inspect FILE --unpack FOLDER` makes of GGUF files with transformers and tokenizers, live.
+"""Compares what `BINARY inspect FILE --unpack FOLDER` and `BINARY tokenize FILE` make of GGUF files with transformers
+and tokenizers, live.
 
     gguf_live.py BINARY [MODEL] [--data DIR] [--lines N] [--seed N]
 
@@ -278,6 +279,21 @@ def differing(label, name, ours, theirs, lines, special, shown=5):
     return wrong
 
 
+def compare_program(binary, label, file, ours, lines, work):
+    """What the program itself makes of the file, against tokenizers' reading of the unpacked one."""
+    lines = [line for line in lines if "\n" not in line]
+    text = work / "lines.txt"
+    text.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
+    ran = subprocess.run([binary, "tokenize", str(file), str(text)], capture_output=True)
+    if ran.returncode != 0:
+        print(f"{label}: {ran.stderr.decode()}")
+        return 1
+    got = ran.stdout.decode().split("\n")
+    wrong = sum(mine != " ".join(map(str, theirs.ids)) for mine, theirs in zip(got, ours.encode_batch_fast(lines)))
+    print(f"{label}: {len(lines)} lines, {wrong} differ between the program and tokenizers", flush=True)
+    return wrong
+
+
 def compare_golden(label, ours, data, name):
     """llama.cpp's vectors: a line of ids for each text."""
     folder = data / "tokenizers" / "llamacpp_golden"
@@ -366,6 +382,7 @@ def main():
             lines = list(data_lines(given.data, given.lines)) + list(random_lines(given.seed, 3000))
             for label, file, kind, own, vectors in tokenizer_cases(given.data, work, model):
                 ours, wrong = compare_tokenizer(given.binary, label, file, kind, lines, work, own)
+                wrong += compare_program(given.binary, label, file, ours, lines, work)
                 if vectors is not None:
                     wrong += compare_golden(label, ours, given.data, vectors)
                 if wrong:
