@@ -247,11 +247,11 @@ int dispatch(int argc, char** argv) {
   InspectOptions inspect;
   InitOptions init;
   RecipeOptions recipe;
-  std::vector<Command> commands{
-      train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
-      export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
-      generate_command(app, generate), loss_command(app, loss),         inspect_command(app, inspect),
-      init_command(app, init)};
+  std::vector<Command> commands{train_command(app, train),       eval_command(app, eval),
+                                predict_command(app, predict),   export_command(app, exporting),
+                                features_command(app, features), tokenize_command(app, tokenize),
+                                generate_command(app, generate), loss_command(app, loss),
+                                inspect_command(app, inspect),   init_command(app, init)};
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

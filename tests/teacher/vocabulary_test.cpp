@@ -188,8 +188,9 @@ TEST_CASE("transient batches go past the store, in the same form") {
   batch.transient = true;
   CHECK(top_of(remembered, batch).ids.size(1) == 3);
   CHECK(remembered.length() == 0);
-  CHECK_THROWS_WITH_AS(RememberedTeacher(teacher, {}, kTeacher, kBudget, {.kind = Kind::top_k, .top_k = 14}),
-                       "teacher.top_k is 14, but the teacher scores 13 tokens", Error);
+  constexpr RememberedForm kTooMany{.kind = Kind::top_k, .top_k = 14};
+  const auto open = [&] { RememberedTeacher(teacher, {}, kTeacher, kBudget, kTooMany); };
+  CHECK_THROWS_WITH_AS(open(), "teacher.top_k is 14, but the teacher scores 13 tokens", Error);
 }
 
 TEST_CASE("sequences are picked with their rows") {
