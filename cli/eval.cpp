@@ -127,7 +127,7 @@ Recipe recipe_of(const EvalOptions& options) {
   for (auto& of_run : data_of_run(options)) overrides.push_back(std::move(of_run));
   if (const fs::path file = options.data; tells_tokens(options) && fs::is_regular_file(file)) {
     overrides.push_back(text_override("data.root", file.has_parent_path() ? file.parent_path().string() : "."));
-    for (const char* key : {"data.train", "data.dev"})
+    for (const char* key : {"data.train", "data.dev", "data.test"})
       overrides.push_back(text_override(key, file.filename().string()));
     if (file.extension() != ".json" && file.extension() != ".jsonl")
       for (const char* key :

@@ -27,12 +27,13 @@ at::ScalarType dtype_of(const std::string& scheme) {
 }
 
 // Real text for the comparison: a file that the user names, or the dev set that the run was scored on.
-Dataset sample_text(const ExportOptions& options, const fs::path& folder) {
+Dataset sample_text(const ExportOptions& options, const fs::path& folder, bool tells_tokens) {
   const Tokenizer tokenizer = Tokenizer::load(folder);
   Dataset sample;
   if (!options.sample.empty()) {
-    Task task{.name = "sample"};
-    const DataConfig data{.format = TextFormat::text};
+    Task task{.name = "sample", .kind = tells_tokens ? TaskKind::next_token : TaskKind::classes};
+    DataConfig data{.format = TextFormat::text};
+    if (tells_tokens) data.separator = "\n";
     sample.append(task, data, {.path = options.sample, .part = "", .labelled = false, .split = Split::unlabelled},
                   tokenizer, kSampleRows);
     return sample;
@@ -51,7 +52,8 @@ Dataset sample_text(const ExportOptions& options, const fs::path& folder) {
 }
 
 Drift compare(Model& source, Model& exported, const Dataset& sample) {
-  const auto order = by_length(sample);
+  auto order = by_length(sample);
+  if (std::ssize(order) > kSampleRows) order.resize(kSampleRows);  // one document may be many pieces
   const auto pieces = micro_batches(sample, order, kSampleTokens);
   std::size_t next = 0;
   return measure_drift(source, exported, [&]() -> std::optional<Batch> {
@@ -75,7 +77,8 @@ int run_export(const ExportOptions& options) {
   const fs::path folder = locate_model(options.model);
   const at::ScalarType dtype = dtype_of(options.scheme);
   const auto source = load_frozen_model(folder);
-  const Dataset sample = sample_text(options, folder);
+  const bool tells_tokens = frozen_options(source->config()).head == HeadKind::next_token;
+  const Dataset sample = sample_text(options, folder, tells_tokens);
   Drift drift;
   write_folder_atomically(options.out, options.force, [&](const fs::path& into) {
     write_model(*source, folder, into, dtype);
@@ -91,7 +94,8 @@ int run_export(const ExportOptions& options) {
       "{:.2e}, "
       "agreement {:.2f} %",
       drift.rows, drift.largest_difference, drift.kl, 100 * drift.agreement);
-  console.line("next      {} predict {} 'a line of text'", program_name(), shell_quoted(options.out));
+  console.line("next      {} {} {} 'a line of text'", program_name(), tells_tokens ? "generate" : "predict",
+               shell_quoted(options.out));
   return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "core/eval/evaluator.h"
 #include "core/export/model_folder.h"
 #include "core/recipe/load.h"
+#include "core/recipe/task_names.h"
 
 namespace dsd {
 namespace {
@@ -53,13 +54,21 @@ struct Loop {
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
 };
 
+RememberedForm form_of(const Recipe& recipe) {
+  using Kind = RememberedForm::Kind;
+  if (require_task_name(recipe.task).kind != TaskKind::next_token) return {};
+  if (recipe.teacher.keep == TeacherKeep::top_k)
+    return {.kind = Kind::top_k, .top_k = recipe.teacher.top_k, .temperature = recipe.losses.temperature.value_or(1.0)};
+  return {.kind = Kind::hidden, .dtype = recipe.teacher.keep_dtype == TrainDtype::bf16 ? at::kBFloat16 : at::kFloat};
+}
+
 // `file` is where a remembered teacher keeps its outputs.
 void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, const fs::path& file) {
   if (!learns_from_teacher(recipe, models)) return;
   loop->direct = in_process_teacher(models.teacher, models.columns);
   if (!recipe.teacher.remember) return;
   loop->store = std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
-                                                    recipe.teacher.budget_mib * kMebibyte);
+                                                    recipe.teacher.budget_mib * kMebibyte, form_of(recipe));
 }
 
 void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, const Workbench& bench) {
@@ -74,21 +83,22 @@ void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, con
             then.threads, now.threads, then.threads);
 }
 
-// Puts the newest checkpoint in place; none when the run starts anew.
+// Puts the newest checkpoint in place; none when the run starts anew. A store that the recipe names is other runs' too,
+// and what it holds depends on the examples alone: only the run's own is cut back.
 std::optional<CheckpointMeta> restore_newest(Loop* loop, RunModels& models, const Workbench& bench,
-                                             const RunFolder& run, const CheckpointMeta& now) {
+                                             const RunFolder& run, const CheckpointMeta& now, bool own_store) {
   if (run.resumed) {
     const auto loaded = newest_checkpoint(run.path, [&](std::string_view line) { bench.console.write_line(line); });
     if (loaded) {
       require_same_run(loaded->meta, now, bench);
       loaded->restore(models.student->parameters(), loop->optimiser);
-      if (loop->store) loop->store->cut(loaded->meta.store_length);
+      if (loop->store && own_store) loop->store->cut(loaded->meta.store_length);
       bench.console.line("resume    from the checkpoint of step {}", loaded->meta.step);
       return loaded->meta;
     }
     bench.console.line("resume    {} holds no checkpoint: starting anew", run.path.string());
   }
-  if (loop->store) loop->store->cut(0);
+  if (loop->store && own_store) loop->store->cut(0);
   return std::nullopt;
 }
 
@@ -121,11 +131,13 @@ std::string text_of(const Scored& scored) {
 
 TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workbench& bench, const RunFolder& run) {
   Loop loop(recipe, models, bench);
-  add_teacher(&loop, recipe, models, run.store());
+  add_teacher(&loop, recipe, models, recipe.teacher.store ? fs::path(*recipe.teacher.store) : run.store());
   const CheckpointMeta now{.threads = bench.threads,
                            .recipe = Hasher().text(dump_recipe(recipe)).key().hex(),
                            .data = bench.data.train.fingerprint().hex()};
-  const auto start = restore_newest(&loop, models, bench, run, now);
+  if (loop.store && recipe.teacher.store)
+    bench.console.line("store     {}: {} examples are remembered there", *recipe.teacher.store, loop.store->length());
+  const auto start = restore_newest(&loop, models, bench, run, now, !recipe.teacher.store);
   RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
   ConsoleReport report(bench.console);
 
@@ -146,7 +158,13 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
       write_model(*models.student, bench.tokenizer, folder, at::kFloat);
     });
   };
-  return Trainer(std::move(parts)).run(start);
+  const TrainResult result = Trainer(std::move(parts)).run(start);
+  if (const auto tail = loop.store ? loop.store->mean_tail() : std::nullopt)
+    bench.console.line(
+        "kept      the teacher's {} likeliest tokens of {} at temperature {}; the rest holds {:.2f} % on the "
+        "average",
+        recipe.teacher.top_k, loop.store->can().classes, *recipe.losses.temperature, 100 * *tail);
+  return result;
 }
 
 TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench& bench, std::int64_t steps) {

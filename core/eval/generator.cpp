@@ -6,7 +6,7 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/eval/scores.h"
+#include "core/model/scores.h"
 #include "core/formats/json.h"
 
 namespace dsd {

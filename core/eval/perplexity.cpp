@@ -8,7 +8,7 @@
 #include <numbers>
 
 #include "core/base/error.h"
-#include "core/eval/scores.h"
+#include "core/model/scores.h"
 
 namespace dsd {
 

@@ -5,6 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/formats/checkpoint.h"
+#include "core/model/scores.h"
 
 namespace dsd {
 namespace {
@@ -45,12 +46,18 @@ Drift measure_drift(Model& source, Model& exported, const std::function<std::opt
   Drift drift;
   double divergence = 0, equal = 0;
   while (const auto batch = next()) {
-    const Tensor p = source.forward(*batch, {}, {}).heads.at(0).dense.to(at::kDouble);
-    const Tensor q = exported.forward(*batch, {}, {}).heads.at(0).dense.to(at::kDouble);
-    const double difference = (p - q).abs().max().item<double>();
-    if (!std::isfinite(difference)) drift.largest_difference = INFINITY;
-    drift.largest_difference = std::max(drift.largest_difference, difference);
-    (p.size(-1) == 1 ? compare_values : compare_classes)(p, q, &drift, &divergence, &equal);
+    const Outputs of_source = source.forward(*batch, {}, {}), of_exported = exported.forward(*batch, {}, {});
+    const Scores &before = of_source.heads.at(0), &after = of_exported.heads.at(0);
+    const std::int64_t rows = row_count(before);
+    for (std::int64_t begin = 0; begin < rows; begin += kTileRows) {
+      const std::int64_t count = std::min(kTileRows, rows - begin);
+      const Tensor p = tile_logits(before, begin, count).to(at::kDouble);
+      const Tensor q = tile_logits(after, begin, count).to(at::kDouble);
+      const double difference = (p - q).abs().max().item<double>();
+      if (!std::isfinite(difference)) drift.largest_difference = INFINITY;
+      drift.largest_difference = std::max(drift.largest_difference, difference);
+      (p.size(-1) == 1 ? compare_values : compare_classes)(p, q, &drift, &divergence, &equal);
+    }
   }
   if (drift.rows == 0) fail("the sample holds no text to compare the export on");
   drift.kl = divergence / static_cast<double>(drift.rows);

@@ -8,7 +8,9 @@ namespace dsd {
 namespace {
 
 Capabilities capabilities_of(const ModelConfig& config) {
-  return {.classes = static_cast<std::int64_t>(config.head.labels.size()),
+  const auto labels = static_cast<std::int64_t>(config.head.labels.size());
+  const bool tells_tokens = frozen_options(config).head == HeadKind::next_token;
+  return {.classes = tells_tokens ? vocab_size(config.family) : labels,
           .layers = layer_count(config.family),
           .hidden = hidden_size(config.family),
           .captures = true};

@@ -4,10 +4,11 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 
 #include "core/base/hash.h"
-#include "core/teacher/logit_store.h"
+#include "core/teacher/record_store.h"
 #include "core/teacher/teacher.h"
 
 namespace dsd {
@@ -15,27 +16,58 @@ namespace dsd {
 // Of all that determines a teacher's logits beside the example: config, weights and their dtype, order of columns.
 Key128 teacher_key(Model& model, std::span<const std::int32_t> columns);
 
+// What is kept of each row that the head reads.
+struct RememberedForm {
+  enum class Kind {
+    logits,  // of a few classes, one row a sequence
+    hidden,  // [H] before a head over a vocabulary, whose scores they are with the head's weight
+    top_k    // ids and log-probabilities of the likeliest tokens at `temperature`, and the log of the rest's share
+  } kind = Kind::logits;
+  at::ScalarType dtype = at::kFloat;  // of hidden states: fp32 or bf16
+  std::int64_t top_k = 0;
+  double temperature = 1;
+};
+
+// The likeliest tokens of each row, by tiles of rows.
+TopK top_k_of(const Scores& scores, std::int64_t k, double temperature);
+
 class RememberedTeacher : public Teacher {
  public:
-  // `teacher` must outlive it. `file` is made, or read where an earlier process of the run has left it; a resumed run
-  // then cuts it to its checkpoint's length, one that starts anew to 0. An empty path is a file without a name, for a
-  // trial. `key` is teacher_key of the model behind `teacher`.
-  RememberedTeacher(Teacher& teacher, const std::filesystem::path& file, const Key128& key, std::int64_t budget_bytes);
+  // `teacher` must outlive it. `file` is made, or read where an earlier process has left it; a resumed run then cuts
+  // its own to its checkpoint's length, one that starts anew to 0. An empty path is a file without a name, for a trial.
+  // `key` is teacher_key of the model behind `teacher`.
+  RememberedTeacher(Teacher& teacher, const std::filesystem::path& file, const Key128& key, std::int64_t budget_bytes,
+                    RememberedForm form = {});
 
   Capabilities can() const override;  // no captures
 
-  // One row of logits for each sequence; batches marked transient go past the store.
+  // Of every row that the head reads; batches marked transient go past the store.
   TeacherOutputs outputs(const Batch& batch, const Wanted& wanted) override;
 
   // Records so far, all of them synced to disk: what a checkpoint may count on.
   std::int64_t length();
   void cut(std::int64_t length) { store_.cut(length); }
 
+  // What the k likeliest tokens leave, on the average over the rows handed out so far; none where whole scores are.
+  std::optional<double> mean_tail() const;
+
  private:
   void compute_missing(const Batch& batch, const Wanted& wanted);
+  void keep_logits(const Batch& examples, const Scores& scores);
+  void keep_hidden(const Batch& examples, const Scores& scores);
+  void keep_top_k(const Batch& examples, const Scores& scores);
+  Target recall_logits(const Batch& batch) const;
+  Target recall_hidden(const Batch& batch);
+  Target recall_top_k(const Batch& batch);
+  Target in_form(Target target) const;
+  const Scores& head(const Batch& batch);
 
   Teacher& teacher_;
-  LogitStore store_;
+  RememberedForm form_;
+  RecordStore store_;
+  std::optional<Scores> head_;  // the teacher's, without rows
+  double tail_ = 0;             // sum over `tail_rows_`
+  std::int64_t tail_rows_ = 0;
 };
 
 }  // namespace dsd

@@ -12,9 +12,10 @@
 namespace dsd {
 
 struct Capabilities {
-  std::int64_t classes = 0;  // of its head
+  std::int64_t classes = 0;  // of its head: labels, or tokens of its vocabulary
   std::int64_t layers = 0, hidden = 0;
-  bool captures = false;  // can give hidden states and the like
+  bool captures = false;   // can give hidden states and the like
+  std::int64_t top_k = 0;  // its targets are TopK of so many; 0: whole Scores
 };
 
 class Teacher {

@@ -1,4 +1,4 @@
-// Ten times the rows raise the peak of memory by under 20 MiB: measured in processes of their own.
+// Ten times the rows, or the text, raise the peak of memory by under 20 MiB: measured in processes of their own.
 #include <cstdlib>
 
 #include "core/data/plan.h"
@@ -24,11 +24,11 @@ std::int64_t peak_memory() {
 }
 
 // The peak of a fresh process that loads `file`: memory that earlier tests freed would hide a rise here.
-[[maybe_unused]] std::int64_t peak_of_child(const fs::path& file) {
+[[maybe_unused]] std::int64_t peak_of_child(const fs::path& file, const char* name = "the child that is measured") {
   const fs::path out = file.string() + ".peak";
   const std::string command =
-      fmt::format("DSD_ROWS={} DSD_PEAK={} '{}' --no-skip --test-case='the child that is measured' > /dev/null",
-                  file.string(), out.string(), fs::read_symlink("/proc/self/exe").string());
+      fmt::format("DSD_ROWS={} DSD_PEAK={} '{}' --no-skip --test-case='{}' > /dev/null", file.string(), out.string(),
+                  fs::read_symlink("/proc/self/exe").string(), name);
   REQUIRE(std::system(command.c_str()) == 0);
   std::ifstream answer(out);
   std::int64_t peak = -1;
@@ -62,6 +62,42 @@ TEST_CASE("the child that is measured" * doctest::skip()) {
   const auto step = plan.step(3);
   CHECK(make_batch(data, step, task.kind, ReadRow::first, 0).streams[0].count() == 32);
   std::ofstream(out) << peak_memory();
+}
+
+TEST_CASE("the child that reads a text" * doctest::skip()) {
+  const char* file = std::getenv("DSD_ROWS");
+  const char* out = std::getenv("DSD_PEAK");
+  CHECK((file == nullptr) == (out == nullptr));
+  if (file == nullptr || out == nullptr) return;
+  const Folder folder;
+  DataConfig config = testing::data_at(fs::path(file).parent_path().string());
+  config.train = fs::path(file).filename().string();
+  const Task task = find_task("language_model", config);
+  const Tokenizer tokenizer = testing::letter_tokenizer(folder);
+  Dataset data;
+  data.append(task, config, split_files(task, config, Split::train).front(), tokenizer, 0);
+  CHECK(data.targets() > 1'000'000);
+  std::ofstream(out) << peak_memory();
+}
+
+TEST_CASE("ten times the text of one document raises the peak by under 20 MiB") {
+#if defined(__SANITIZE_ADDRESS__)
+  MESSAGE("skipped: the address sanitizer keeps what is freed");
+#else
+  const Folder folder;
+  for (const auto& [name, words] : {std::pair{"small.txt", 500'000}, std::pair{"large.txt", 5'000'000}}) {
+    std::ofstream file(folder.path() / name, std::ios::binary);
+    for (int i = 0; i < words; ++i)
+      file << static_cast<char>('a' + i % 26) << static_cast<char>('a' + i % 17) << static_cast<char>('a' + i % 5)
+           << ' ';
+  }
+  const auto small = peak_of_child(folder.path() / "small.txt", "the child that reads a text");
+  const auto large = peak_of_child(folder.path() / "large.txt", "the child that reads a text");
+  REQUIRE(small > 0);
+  REQUIRE(large > 0);
+  MESSAGE("peak: " << small / 1024 << " MiB, then " << large / 1024 << " MiB");
+  CHECK(large - small < 20 * 1024);
+#endif
 }
 
 TEST_CASE("ten times the rows raise the peak by under 20 MiB") {

@@ -2,6 +2,7 @@
 #include "core/data/token_stream.h"
 
 #include "core/base/random.h"
+#include "core/text/utf8.h"
 #include "tests/data/support.h"
 
 #include "tests/check.h"
@@ -81,19 +82,28 @@ TEST_CASE("a text without a place to cut is cut all the same, and counted") {
 }
 
 // The real vocabularies, where this checkout has them.
-TEST_CASE("real text and a real vocabulary") {
-  const fs::path text_file = "../shared/data/lm/wikitext-2/test.txt";
-  const fs::path folder = "../shared/data/tokenizers/bert-base-uncased";
-  if (!fs::exists(text_file) || !fs::exists(folder)) {
-    MESSAGE("skipped: no " << folder.string());
-    return;
+// WordPiece, byte-level BPE under two patterns, and BPE over a text that nothing cuts beforehand.
+TEST_CASE("real text and real vocabularies") {
+  const fs::path shared = "../shared/data";
+  for (const char* name : {"bert-base-uncased", "gpt2", "qwen1.5", "llama2"}) {
+    const fs::path folder = shared / "tokenizers" / name;
+    if (!fs::exists(folder)) {
+      MESSAGE("skipped: no " << folder.string());
+      continue;
+    }
+    const Tokenizer tokenizer = Tokenizer::load(folder);
+    for (const char* text_name : {"lm/wikitext-2/test.txt", "lm/tinyshakespeare/input.txt", "gsm8k/test.jsonl"}) {
+      CAPTURE(name);
+      CAPTURE(text_name);
+      std::ifstream file(shared / text_name, std::ios::binary);
+      std::string text(std::istreambuf_iterator<char>(file), {});
+      text.resize(std::min<std::size_t>(text.size(), 400'000));
+      while (!text.empty() && check_utf8(text)) text.pop_back();
+      std::int64_t forced = 0;
+      CHECK(streamed(tokenizer, text, 32768, 65536, &forced) == whole(tokenizer, text));
+      CHECK(forced == 0);
+    }
   }
-  const Tokenizer tokenizer = Tokenizer::load(folder);
-  std::ifstream file(text_file, std::ios::binary);
-  const std::string text(std::istreambuf_iterator<char>(file), {});
-  std::int64_t forced = 0;
-  CHECK(streamed(tokenizer, text, 32768, 65536, &forced) == whole(tokenizer, text));
-  CHECK(forced == 0);
 }
 
 }  // namespace

@@ -88,6 +88,59 @@ TEST_CASE("a task of one's own names its files, columns and labels; GLUE's are i
   CHECK(faults_of(kGlue, {"data.labels=[a, b]"}).size() == 1);
 }
 
+const std::string kText = "task: language_model\ndata:\n  root: d\n  train: a.txt\n  dev: b.txt\nteacher: {path: t}\n";
+
+TEST_CASE("a language model reads documents, or prompts and answers") {
+  CHECK(faults_of(kText).empty());
+  CHECK(faults_of(kText, {"data.separator=---"}).empty());
+  CHECK(faults_of(kText, {"data.articles=true"}).empty());
+  CHECK(faults_of(kText, {"data.columns.prompt=q", "data.columns.answer=a"}).empty());
+  const std::vector<std::string> prompts{"data.columns.prompt=q", "data.columns.answer=a", "data.columns.input=i",
+                                         "data.prompt_template='{prompt} {input}'"};
+  CHECK(faults_of(kText, prompts).empty());
+  const auto fault = [](std::vector<std::string> overrides) {
+    const auto lines = faults_of(kText, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  CHECK(fault({"data.columns.label=y"}) ==
+        "task 'language_model' has neither labels nor pairs; give 'columns.text', or a prompt and an answer");
+  CHECK(fault({"data.labels=[a, b]"}) ==
+        "task 'language_model' has tokens, not labels; 'data.labels' is for 'classification'");
+  CHECK(fault({"teacher.labels=[a, b]"}) == "task 'language_model' has tokens, not labels; remove 'teacher.labels'");
+  CHECK(fault({"data.unlabelled=[c.txt]"}) ==
+        "task 'language_model' learns from all text; name one file in 'data.train'");
+  CHECK(fault({"data.format=tsv"}) ==
+        "task 'language_model' reads text and JSONL, not TSV: a text may hold tabs and line breaks");
+  CHECK(fault({"data.separator=''"}) == "'data.separator' is empty; name the text between documents, or null");
+  CHECK(fault({"data.separator=x", "data.articles=true"}) ==
+        "'data.articles' and 'data.separator' both tell where a document ends; keep one");
+  CHECK(fault({"data.columns.answer=a"}) ==
+        "'data.columns.prompt' and 'data.columns.answer' go together; give both or neither");
+  CHECK(fault({"data.columns.input=i"}) ==
+        "'data.columns.input' stands beside a prompt; give 'data.columns.prompt' too");
+  CHECK(fault({"data.prompt_template='{prompt}'"}) ==
+        "'data.prompt_template' is for prompts; give 'data.columns.prompt' too");
+  CHECK(fault({"data.columns.prompt=q", "data.columns.answer=a", "data.prompt_template=x"}) ==
+        "'data.prompt_template' has no place for the prompt; write {prompt} there");
+  CHECK(fault({"data.columns.prompt=q", "data.columns.answer=a", "data.prompt_template='{prompt} {input}'"}) ==
+        "'data.prompt_template' has {input} and 'data.columns.input' is missing; give both or neither");
+  CHECK(fault({"losses.hard.kind=mean_squared_error"}) ==
+        "task 'language_model' has tokens, and mean_squared_error is for numbers; use cross_entropy");
+}
+
+TEST_CASE("what is remembered over a vocabulary") {
+  CHECK(faults_of(kText, {"teacher.keep=top_k", "teacher.top_k=8", "teacher.store=s"}).empty());
+  CHECK(faults_of(kText, {"teacher.keep=top_k", "schedules.temperature={kind: linear, from: 4, to: 1}"}).size() == 1);
+  CHECK(faults_of(kText, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+  CHECK(faults_of(kText, {"teacher.store=s", "teacher.remember=false"}).size() == 1);
+  CHECK(faults_of(kGlue, {"teacher.keep=top_k"}) ==
+        Lines{"--set teacher.keep=top_k: error: task 'sst2' has few scores, which are remembered as they are; "
+              "'teacher.keep' is for 'language_model'"});
+  for (const char* key : {"data.separator=x", "data.articles=true", "data.columns.prompt=q", "teacher.store=s"})
+    CHECK(faults_of(kOwn, {key}).size() == 1);
+}
+
 TEST_CASE("text without labels needs a teacher") {
   CHECK(faults_of("task: sst2\ndata: {root: glue, unlabelled: [more.txt]}\nstudent: {path: s}\n") ==
         Lines{"r.yaml:2:32: error: 'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it"});

@@ -39,6 +39,15 @@ TEST_CASE("what depends on the task") {
   CHECK(!resolved(parse_recipe(kSmall, "r.yaml", scheduled)).losses.temperature);
 }
 
+TEST_CASE("over a vocabulary the temperature is higher") {
+  const Recipe recipe = resolved(
+      parse_recipe("task: language-model\ndata: {root: d, train: a.txt, dev: b.txt}\nteacher: {path: t}\n", "r.yaml"));
+  CHECK(recipe.task == "language_model");
+  CHECK(recipe.losses.temperature == 3.5);
+  CHECK(std::holds_alternative<ForwardKlConfig>(*recipe.losses.soft));
+  CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
+}
+
 TEST_CASE("a resolved recipe, dumped, reads as the same and stays as it is") {
   const std::vector<std::vector<std::string>> variants{
       {},

@@ -128,7 +128,7 @@ TEST_CASE("a transient batch goes past the store") {
 TEST_CASE("beyond the budget records are read from the file") {
   StoreFile file;
   CountingTeacher teacher;
-  constexpr std::int64_t kTwoRecords = 2 * (kClasses * 4 + 64);
+  constexpr std::int64_t kTwoRecords = 2 * (kClasses * 4 + 40 + 72);  // with their checksums and index
   RememberedTeacher remembered(teacher, file.path, kTeacher, kTwoRecords);
   const std::vector<int> examples{4, 1, 6, 3, 2};
   const Tensor first = logits(remembered, batch_of(examples));
@@ -190,9 +190,13 @@ TEST_CASE("a store that is not this run's, or is damaged, is refused in one line
   CHECK_THROWS_WITH_AS(open(), doctest::Contains("is not a teacher store"), Error);
   CHECK(read_text(file.path) == "precious");
   std::string newer = whole;
-  newer.replace(newer.find("\"version\":1"), 11, "\"version\":2");
+  newer.replace(newer.find("\"version\":2"), 11, "\"version\":3");
   with(newer);
   CHECK_THROWS_AS(open(), NewerVersion);
+  std::string older = whole;
+  older.replace(older.find("\"version\":2"), 11, "\"version\":1");
+  with(older);
+  CHECK_THROWS_WITH_AS(open(), doctest::Contains("in a form of before; start the run anew"), Error);
   with(std::string(512, ' '));
   CHECK_THROWS_AS(open(), Error);
   with("[1]" + std::string(509, ' '));
