@@ -13,7 +13,11 @@ namespace dsd {
 struct VocabularyTile {
   at::Tensor student;  // [C, V] products; overwritten
   at::Tensor teacher;  // [C, V]; overwritten; undefined where no term reads it
-  at::Tensor labels;   // [C] int32, -1 none; undefined where there is no cross-entropy
+  // In its place the teacher's K top classes at the terms' temperature, and all others taken as one. An id that is none
+  // of the student's classes, or whose log is -infinity, is left out. int32, fp32, fp32, each contiguous.
+  at::Tensor top_ids, top_log_p;  // [C, K]
+  at::Tensor top_log_tail;        // [C]
+  at::Tensor labels;              // [C] int32, -1 none; undefined where there is no cross-entropy
   VocabularyTerms terms;
   // logits = soft_cap * tanh(scale * products / soft_cap), or scale * products where soft_cap is 0.
   float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
@@ -24,6 +28,14 @@ struct VocabularyTile {
 // Sums over the tile's rows, before coefficients.
 struct VocabularyTotals {
   double forward = 0, reverse = 0, jensen_shannon = 0, cross_entropy = 0;
+
+  VocabularyTotals& operator+=(const VocabularyTotals& other) {
+    forward += other.forward;
+    reverse += other.reverse;
+    jensen_shannon += other.jensen_shannon;
+    cross_entropy += other.cross_entropy;
+    return *this;
+  }
 };
 
 VocabularyTotals vocabulary_rows(const VocabularyTile& tile, const cpu::Functions& functions = cpu::best_functions());

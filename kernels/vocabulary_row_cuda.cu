@@ -17,15 +17,20 @@ constexpr int kThreads = 512;
 
 struct DeviceMath {
   using Number = float;
+  using Scalar = float;
   static __host__ __device__ float exp(float x) { return expf(x); }
   static __host__ __device__ float log(float x) { return logf(x); }
   static __host__ __device__ float where_positive(float x, float value) { return x > 0 ? value : 0.0f; }
+  static __host__ __device__ float where_finite(float x, float value) { return x > -INFINITY ? value : 0.0f; }
 };
 
 struct DeviceRows {
   float *student, *teacher;
   std::int64_t stride, teacher_stride, classes;
-  const std::int32_t* labels;
+  const std::int32_t *top_ids, *labels;
+  const float *top_log_p, *top_log_tail;
+  float* top_logits;
+  std::int64_t top_count;
   VocabularyTerms terms;
   float scale, soft_cap, teacher_scale, teacher_soft_cap;
   bool wants_gradient, bf16;
@@ -39,6 +44,18 @@ struct Shared {
   float result;
 };
 
+// What a block knows of its row.
+struct DeviceRow {
+  float *student, *teacher, *top_logits;
+  const std::int32_t* top_ids;
+  const float* top_log_p;
+  float top_log_tail;
+  std::int32_t label;
+  float cross, smoothing_each;
+  float tail_log_sum, tail_gradient;
+  VocabularyRow<float> row;
+};
+
 template <class Operation>
 __device__ float reduce(float value, Operation operation, Shared& shared) {
   const float all = Reduce(shared.storage).Reduce(value, operation);
@@ -49,89 +66,178 @@ __device__ float reduce(float value, Operation operation, Shared& shared) {
   return result;
 }
 __device__ float total(float value, Shared& shared) { return reduce(value, ::cuda::std::plus<>{}, shared); }
+__device__ float largest(float value, Shared& shared) { return reduce(value, ::cuda::maximum<>{}, shared); }
 
-// Products to logits in place, and the largest.
-__device__ float to_logits(float* row, std::int64_t classes, float scale, float soft_cap, Shared& shared) {
-  float most = -INFINITY;
+// Products to logits in place.
+__device__ void to_logits(float* row, std::int64_t classes, float scale, float soft_cap) {
   for (std::int64_t i = threadIdx.x; i < classes; i += kThreads) {
     float value = row[i] * scale;
     if (soft_cap > 0) value = soft_cap * tanhf(value / soft_cap);
     row[i] = value;
-    most = fmaxf(most, value);
   }
-  return reduce(most, ::cuda::maximum<>{}, shared);
+  __syncthreads();
 }
 
-__device__ float log_sum(const float* row, std::int64_t classes, float most, float inverse_temperature,
-                         Shared& shared) {
+// Log of the sum of exp(value(i)) over i of 0 ... count; -infinity of none.
+template <class Value>
+__device__ float log_sum(std::int64_t count, Value value, Shared& shared) {
+  float most = -INFINITY;
+  for (std::int64_t i = threadIdx.x; i < count; i += kThreads) most = fmaxf(most, value(i));
+  most = largest(most, shared);
+  if (most == -INFINITY) return most;
   float sum = 0;
-  for (std::int64_t i = threadIdx.x; i < classes; i += kThreads) sum += expf((row[i] - most) * inverse_temperature);
-  return most * inverse_temperature + logf(total(sum, shared));
+  for (std::int64_t i = threadIdx.x; i < count; i += kThreads) sum += expf(value(i) - most);
+  return most + logf(total(sum, shared));
+}
+
+// Both logs of sums over the classes that neither side masks, and the losses' sums. `student` and `teacher` give
+// element i at temperature T.
+template <class Student, class Teacher>
+__device__ void add_soft(const DeviceRows& all, std::int64_t count, Student student, Teacher teacher, DeviceRow& own,
+                         Shared& shared) {
+  const auto of = [&](float value, float other) { return other > -INFINITY ? value : -INFINITY; };
+  const float student_log_sum = log_sum(
+      count, [&](std::int64_t i) { return of(student(i), teacher(i)); }, shared);
+  if (student_log_sum == -INFINITY) return;
+  own.row.student_log_sum = student_log_sum;
+  own.row.teacher_log_sum = log_sum(
+      count, [&](std::int64_t i) { return of(teacher(i), student(i)); }, shared);
+  VocabularySums<DeviceMath> sums{};
+  for (std::int64_t i = threadIdx.x; i < count; i += kThreads)
+    add_vocabulary_sums<DeviceMath>(softened_element<DeviceMath>(student(i), teacher(i), own.row), all.terms, sums);
+  sums.forward = total(sums.forward, shared);
+  own.row.reverse = total(sums.reverse, shared);
+  sums.teacher_to_mixed = total(sums.teacher_to_mixed, shared);
+  own.row.student_to_mixed = total(sums.student_to_mixed, shared);
+  if (threadIdx.x != 0) return;
+  const float share = all.terms.teacher_share;
+  atomicAdd(all.sums + 0, static_cast<double>(sums.forward));
+  atomicAdd(all.sums + 1, static_cast<double>(own.row.reverse));
+  atomicAdd(all.sums + 2,
+            static_cast<double>(share * sums.teacher_to_mixed + (1.0f - share) * own.row.student_to_mixed));
+}
+
+__device__ void add_cross_entropy(const DeviceRows& all, DeviceRow& own, Shared& shared) {
+  own.row.log_sum = log_sum(
+      all.classes, [&](std::int64_t i) { return own.student[i]; }, shared);
+  const float smoothing = all.terms.label_smoothing;
+  float mean = 0;
+  if (smoothing > 0) {
+    float values = 0, counted = 0;
+    for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads) {
+      values += DeviceMath::where_finite(own.student[i], own.student[i]);
+      counted += DeviceMath::where_finite(own.student[i], 1.0f);
+    }
+    counted = total(counted, shared);
+    mean = total(values, shared) / counted;
+    own.smoothing_each = smoothing / counted;
+  }
+  if (threadIdx.x == 0)
+    atomicAdd(all.sums + 3, static_cast<double>((1.0f - smoothing) * (own.row.log_sum - own.student[own.label]) +
+                                                smoothing * (own.row.log_sum - mean)));
+}
+
+// The student's logits of the top classes leave the row, so that a sum over it is the tail's. As in vocabulary_top.inl.
+__device__ void add_top(const DeviceRows& all, DeviceRow& own, Shared& shared) {
+  for (std::int64_t k = threadIdx.x; k < all.top_count; k += kThreads) {
+    const std::int32_t id = own.top_ids[k];
+    own.top_logits[k] = id >= 0 && id < all.classes ? own.student[id] : -INFINITY;
+  }
+  __syncthreads();
+  for (std::int64_t k = threadIdx.x; k < all.top_count; k += kThreads) {
+    const std::int32_t id = own.top_ids[k];
+    if (id >= 0 && id < all.classes) own.student[id] = -INFINITY;
+  }
+  __syncthreads();
+  const float inverse = all.terms.inverse_temperature;
+  const float tail = log_sum(
+      all.classes, [&](std::int64_t i) { return own.student[i] * inverse; }, shared);
+  const auto student = [&](std::int64_t k) { return k < all.top_count ? own.top_logits[k] * inverse : tail; };
+  const auto teacher = [&](std::int64_t k) { return k < all.top_count ? own.top_log_p[k] : own.top_log_tail; };
+  add_soft(all, all.top_count + 1, student, teacher, own, shared);
+  if (tail == -INFINITY) return;
+  const auto element = softened_element<DeviceMath>(tail, own.top_log_tail, own.row);
+  own.tail_log_sum = tail;
+  own.tail_gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+}
+
+// Adds what labels and logits make of a gradient against the teacher.
+__device__ float whole_gradient(const DeviceRows& all, const DeviceRow& own, float gradient, float z, std::int64_t i) {
+  if (own.cross != 0) gradient += cross_entropy_gradient<DeviceMath>(z, own.cross, own.smoothing_each, own.row);
+  if (i == own.label) gradient -= own.cross * (1.0f - all.terms.label_smoothing);
+  if (all.soft_cap > 0) gradient *= 1.0f - z * z / (all.soft_cap * all.soft_cap);
+  return gradient * all.scale;
+}
+
+__device__ void put(const DeviceRows& all, float* row, std::int64_t i, float gradient) {
+  if (all.bf16) reinterpret_cast<__nv_bfloat16*>(row)[i] = __float2bfloat16_rn(gradient);
+  else row[i] = gradient;
+}
+
+__device__ void put_gradients(const DeviceRows& all, const DeviceRow& own) {
+  const float inverse = all.terms.inverse_temperature;
+  for (std::int64_t first = 0; first < all.classes; first += kThreads) {
+    const std::int64_t i = first + threadIdx.x;
+    float gradient = 0;
+    if (i < all.classes) {
+      const float z = own.student[i];
+      if (own.teacher != nullptr) {
+        const auto element = vocabulary_element<DeviceMath>(z, own.teacher[i], all.terms, own.row);
+        gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+      } else if (own.top_ids != nullptr) {
+        gradient = DeviceMath::where_finite(z, expf(z * inverse - own.tail_log_sum) * own.tail_gradient);
+      }
+      gradient = whole_gradient(all, own, gradient, z, i);
+    }
+    // Bf16 goes where floats of this step or an earlier one stood: all must have been read.
+    if (all.bf16) __syncthreads();
+    if (i < all.classes) put(all, own.student, i, gradient);
+  }
+  if (own.top_ids == nullptr) return;
+  __syncthreads();
+  for (std::int64_t k = threadIdx.x; k < all.top_count; k += kThreads) {
+    const float z = own.top_logits[k];
+    if (z == -INFINITY) continue;
+    const auto element = softened_element<DeviceMath>(z * inverse, own.top_log_p[k], own.row);
+    const float gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+    put(all, own.student, own.top_ids[k], whole_gradient(all, own, gradient, z, own.top_ids[k]));
+  }
 }
 
 // A block a row.
 __global__ void __launch_bounds__(kThreads) vocabulary_row(DeviceRows all) {
   __shared__ Shared shared;
-  const VocabularyTerms& terms = all.terms;
-  float* student = all.student + blockIdx.x * all.stride;
-  float* teacher = all.teacher != nullptr ? all.teacher + blockIdx.x * all.teacher_stride : nullptr;
-  const std::int32_t label = all.labels != nullptr ? all.labels[blockIdx.x] : -1;
-  const float cross = label >= 0 ? terms.cross_entropy : 0.0f;
-  VocabularyRow row;
-  const float most = to_logits(student, all.classes, all.scale, all.soft_cap, shared);
-  if (terms.cross_entropy != 0) row.log_sum = log_sum(student, all.classes, most, 1.0f, shared);
-  VocabularySums<DeviceMath> sums{};
-  if (teacher != nullptr) {
-    row.student_log_sum = log_sum(student, all.classes, most, terms.inverse_temperature, shared);
-    const float top = to_logits(teacher, all.classes, all.teacher_scale, all.teacher_soft_cap, shared);
-    row.teacher_log_sum = log_sum(teacher, all.classes, top, terms.inverse_temperature, shared);
-    for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads)
-      add_vocabulary_sums<DeviceMath>(vocabulary_element<DeviceMath>(student[i], teacher[i], terms, row), terms, sums);
-    sums.forward = total(sums.forward, shared);
-    row.reverse = total(sums.reverse, shared);
-    sums.teacher_to_mixed = total(sums.teacher_to_mixed, shared);
-    row.student_to_mixed = total(sums.student_to_mixed, shared);
-  }
-  float values = 0;
-  if (cross != 0 && terms.label_smoothing > 0) {
-    for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads) values += student[i];
-    values = total(values, shared);
-  }
-  if (threadIdx.x == 0) {
-    if (teacher != nullptr) {
-      atomicAdd(all.sums + 0, static_cast<double>(sums.forward));
-      atomicAdd(all.sums + 1, static_cast<double>(row.reverse));
-      atomicAdd(all.sums + 2, static_cast<double>(terms.teacher_share * sums.teacher_to_mixed +
-                                                  (1.0f - terms.teacher_share) * row.student_to_mixed));
-    }
-    if (cross != 0) {
-      const float smoothing = terms.label_smoothing;
-      atomicAdd(all.sums + 3,
-                static_cast<double>((1.0f - smoothing) * (row.log_sum - student[label]) +
-                                    smoothing * (row.log_sum - values / static_cast<float>(all.classes))));
-    }
+  const std::int64_t index = blockIdx.x;
+  DeviceRow own{};
+  own.student = all.student + index * all.stride;
+  own.label = all.labels != nullptr ? all.labels[index] : -1;
+  own.cross = own.label >= 0 ? all.terms.cross_entropy : 0.0f;
+  to_logits(own.student, all.classes, all.scale, all.soft_cap);
+  if (own.cross != 0) add_cross_entropy(all, own, shared);
+  if (all.teacher != nullptr) {
+    own.teacher = all.teacher + index * all.teacher_stride;
+    to_logits(own.teacher, all.classes, all.teacher_scale, all.teacher_soft_cap);
+    const float inverse = all.terms.inverse_temperature;
+    add_soft(
+        all, all.classes, [&](std::int64_t i) { return own.student[i] * inverse; },
+        [&](std::int64_t i) { return own.teacher[i] * inverse; }, own, shared);
+  } else if (all.top_ids != nullptr) {
+    own.top_ids = all.top_ids + index * all.top_count;
+    own.top_log_p = all.top_log_p + index * all.top_count;
+    own.top_log_tail = all.top_log_tail[index];
+    own.top_logits = all.top_logits + index * all.top_count;
+    // The label's logit is read before the top leaves the row.
+    __syncthreads();
+    add_top(all, own, shared);
   }
   if (!all.wants_gradient) return;
   __syncthreads();
-  const float each = terms.label_smoothing / static_cast<float>(all.classes);
-  auto* half = reinterpret_cast<__nv_bfloat16*>(student);
-  for (std::int64_t first = 0; first < all.classes; first += kThreads) {
-    const std::int64_t i = first + threadIdx.x;
-    float gradient = 0;
-    if (i < all.classes) {
-      const float z = student[i];
-      if (teacher != nullptr)
-        gradient = mixed_gradient<DeviceMath>(vocabulary_element<DeviceMath>(z, teacher[i], terms, row), terms, row);
-      if (cross != 0) gradient += cross_entropy_gradient<DeviceMath>(z, cross, each, row);
-      if (i == label) gradient -= cross * (1.0f - terms.label_smoothing);
-      if (all.soft_cap > 0) gradient *= 1.0f - z * z / (all.soft_cap * all.soft_cap);
-      gradient *= all.scale;
-    }
-    // Bf16 goes where floats of this step or an earlier one stood: all must have been read.
-    if (all.bf16) __syncthreads();
-    if (i < all.classes && all.bf16) half[i] = __float2bfloat16_rn(gradient);
-    else if (i < all.classes) student[i] = gradient;
-  }
+  put_gradients(all, own);
+}
+
+template <class T>
+const T* read_pointer(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<T>() : nullptr;
 }
 
 }  // namespace
@@ -140,12 +246,19 @@ VocabularyTotals vocabulary_rows_cuda(const VocabularyTile& tile) {
   const c10::cuda::CUDAGuard device(tile.student.device());
   const at::Tensor sums = at::zeros({4}, tile.student.options().dtype(at::kDouble));
   const at::Tensor labels = tile.labels.defined() ? tile.labels.to(tile.student.device()) : tile.labels;
+  const bool top = tile.top_ids.defined();
+  const at::Tensor top_logits = top ? at::empty_like(tile.top_log_p) : at::Tensor();
   const DeviceRows all{tile.student.mutable_data_ptr<float>(),
                        tile.teacher.defined() ? tile.teacher.mutable_data_ptr<float>() : nullptr,
                        tile.student.stride(0),
                        tile.teacher.defined() ? tile.teacher.stride(0) : 0,
                        tile.student.size(1),
-                       labels.defined() ? labels.const_data_ptr<std::int32_t>() : nullptr,
+                       read_pointer<std::int32_t>(tile.top_ids),
+                       read_pointer<std::int32_t>(labels),
+                       read_pointer<float>(tile.top_log_p),
+                       read_pointer<float>(tile.top_log_tail),
+                       top ? top_logits.mutable_data_ptr<float>() : nullptr,
+                       top ? tile.top_ids.size(1) : 0,
                        tile.terms,
                        tile.scale,
                        tile.soft_cap,

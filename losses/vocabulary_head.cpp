@@ -11,20 +11,38 @@
 namespace dsd {
 namespace {
 
+// Classes of one product: where a processor widens bf16 operands, their copies stay this small.
+constexpr std::int64_t kProductClasses = 4096;
+
+template <class Body>
+void each_product(std::int64_t classes, at::Device device, Body body) {
+  const std::int64_t step = device.is_cpu() ? kProductClasses : classes;
+  for (std::int64_t first = 0; first < classes; first += step) body(first, std::min(step, classes - first));
+}
+
 const Tensor& matrix_of(const Scores& scores) {
   const Weight& weight = *scores.weight;
   return weight.shadow.defined() ? weight.shadow : weight.master;
 }
 
+// Rows of hidden states as the products read them.
+Tensor operand_rows(const Scores& scores, std::int64_t first, std::int64_t count, at::ScalarType type) {
+  return scores.hidden.detach().narrow(0, first, count).to(type).contiguous();
+}
+
 // Products of rows with the vocabulary, [count, V] fp32 in `out`, biased and not yet scaled. Dense scores are copied.
 void multiply_out(const Scores& scores, std::int64_t first, std::int64_t count, const Tensor& out) {
+  const std::int64_t classes = out.size(1);
   if (!scores.hidden.defined()) {
-    out.copy_(scores.dense.narrow(0, first, count));
+    out.copy_(scores.dense.narrow(0, first, count).narrow(1, 0, classes));
     return;
   }
-  const Tensor matrix = matrix_of(scores).narrow(0, 0, scores.classes);
-  gemm(scores.hidden.detach().narrow(0, first, count).to(matrix.scalar_type()), matrix.t(), out, false);
-  if (scores.bias.defined()) out.add_(scores.bias.detach().narrow(0, 0, scores.classes));
+  const Tensor matrix = matrix_of(scores).detach();
+  const Tensor rows = operand_rows(scores, first, count, matrix.scalar_type());
+  each_product(classes, out.device(), [&](std::int64_t from, std::int64_t width) {
+    gemm(rows, matrix.narrow(0, from, width).t(), out.narrow(1, from, width), false);
+  });
+  if (scores.bias.defined()) out.add_(scores.bias.detach().narrow(0, 0, classes));
 }
 
 Tensor gradient_buffer(const Tensor& master) {
@@ -49,23 +67,15 @@ class VocabularyNode : public torch::autograd::Node {
   Tensor gradient_;
 };
 
-const Scores* teacher_scores(const VocabularyWork& work) {
-  if (work.teacher == nullptr) return nullptr;
-  const auto* scores = std::get_if<Scores>(work.teacher);
-  if (scores == nullptr) fail("losses over a vocabulary need the teacher's hidden states or scores, not its top-k");
-  if (scores->classes != work.student->classes)
-    fail("the teacher's vocabulary has {} tokens and the student's {}; both must be of one tokenizer", scores->classes,
-         work.student->classes);
-  return scores;
-}
-
 // Buffers of one size, kept from call to call: mapping them anew costs more than the losses themselves.
 Tensor buffer(std::int64_t rows, std::int64_t classes, at::Device device, int which) {
   thread_local Tensor kept[2];
   Tensor& memory = kept[which];
   const std::int64_t needed = rows * classes;
-  if (!memory.defined() || memory.numel() < needed || memory.device() != device)
+  if (!memory.defined() || memory.numel() < needed || memory.device() != device) {
+    memory = Tensor();  // never both at once
     memory = at::empty({needed}, at::TensorOptions(at::kFloat).device(device));
+  }
   return memory.narrow(0, 0, needed).view({rows, classes});
 }
 
@@ -78,55 +88,64 @@ double value_of(const VocabularyTotals& totals, const VocabularyTerms& terms) {
 // One tile's gradient multiplied back.
 struct Backward {
   const Scores& student;
-  Tensor hidden;  // [N, H], undefined: not wanted
+  Tensor hidden;  // [N, H] fp32, undefined: not wanted
   Tensor weight;  // [V, H], undefined: frozen
   Tensor bias;    // [V]
   bool wanted() const { return hidden.defined() || weight.defined() || bias.defined(); }
 
   void add(const Tensor& gradient, std::int64_t first) const {
-    const std::int64_t count = gradient.size(0);
-    const Tensor matrix = matrix_of(student).narrow(0, 0, student.classes);
-    if (hidden.defined()) gemm(gradient, matrix, hidden.narrow(0, first, count), false);
-    if (weight.defined()) {
-      const Tensor rows = student.hidden.detach().narrow(0, first, count).to(gradient.scalar_type());
-      gemm(gradient.t(), rows, weight.narrow(0, 0, student.classes), true);
-    }
-    if (bias.defined()) bias.narrow(0, 0, student.classes).add_(gradient.sum(0, false, at::kFloat));
+    const std::int64_t count = gradient.size(0), classes = gradient.size(1);
+    const Tensor matrix = matrix_of(student).detach();
+    const Tensor rows = operand_rows(student, first, count, gradient.scalar_type());
+    each_product(classes, gradient.device(), [&](std::int64_t from, std::int64_t width) {
+      const Tensor part = gradient.narrow(1, from, width);
+      if (hidden.defined()) gemm(part, matrix.narrow(0, from, width), hidden.narrow(0, first, count), from > 0);
+      if (weight.defined()) gemm(part.t(), rows, weight.narrow(0, from, width), true);
+    });
+    if (bias.defined()) bias.narrow(0, 0, classes).add_(gradient.sum(0, false, at::kFloat));
   }
 };
 
 Backward backward_of(const Scores& student, bool grad_mode) {
   Backward backward{student, {}, {}, {}};
   if (!grad_mode) return backward;
-  if (student.hidden.requires_grad()) backward.hidden = at::empty_like(student.hidden, at::MemoryFormat::Contiguous);
+  if (student.hidden.requires_grad())
+    backward.hidden = at::empty(student.hidden.sizes(), student.hidden.options().dtype(at::kFloat));
   if (student.weight->master.defined() && student.weight->master.requires_grad())
     backward.weight = gradient_buffer(student.weight->master);
   if (student.bias.defined() && student.bias.requires_grad()) backward.bias = gradient_buffer(student.bias);
   return backward;
 }
 
-VocabularyTotals walk(const VocabularyWork& work, const Scores* teacher, const Backward& backward) {
+// Rows first ... first + count of the teacher, as the tile's own.
+void set_teacher(VocabularyTile& tile, const CheckedTeacher& teacher, std::int64_t first, std::int64_t count) {
+  const at::Device device = tile.student.device();
+  if (teacher.scores != nullptr) {
+    tile.teacher = buffer(count, tile.student.size(1), device, 1);
+    multiply_out(*teacher.scores, first, count, tile.teacher);
+    tile.teacher_scale = teacher.scores->scale, tile.teacher_soft_cap = teacher.scores->soft_cap;
+  }
+  if (teacher.top != nullptr) {
+    tile.top_ids = teacher.top->ids.narrow(0, first, count).to(device, at::kInt).contiguous();
+    tile.top_log_p = teacher.top->log_p.narrow(0, first, count).to(device, at::kFloat).contiguous();
+    tile.top_log_tail = teacher.top->log_tail.narrow(0, first, count).to(device, at::kFloat).contiguous();
+  }
+}
+
+VocabularyTotals walk(const VocabularyWork& work, const CheckedTeacher& teacher, const Backward& backward) {
   const Scores& student = *work.student;
-  const std::int64_t rows = student.hidden.size(0), tile_rows = std::min(work.tile_rows, rows);
+  const std::int64_t rows = student.hidden.size(0), classes = class_count(student);
   VocabularyTotals all;
-  for (std::int64_t first = 0; first < rows; first += tile_rows) {
-    const std::int64_t count = std::min(tile_rows, rows - first);
-    VocabularyTile tile{.student = buffer(count, student.classes, student.hidden.device(), 0), .terms = work.terms};
+  for (std::int64_t first = 0; first < rows; first += work.tile_rows) {
+    const std::int64_t count = std::min(work.tile_rows, rows - first);
+    VocabularyTile tile{.student = buffer(count, classes, student.hidden.device(), 0), .terms = work.terms};
     multiply_out(student, first, count, tile.student);
     tile.scale = student.scale, tile.soft_cap = student.soft_cap;
-    if (teacher != nullptr) {
-      tile.teacher = buffer(count, student.classes, student.hidden.device(), 1);
-      multiply_out(*teacher, first, count, tile.teacher);
-      tile.teacher_scale = teacher->scale, tile.teacher_soft_cap = teacher->soft_cap;
-    }
-    if (work.labels.defined()) tile.labels = work.labels.narrow(0, first, count);
+    set_teacher(tile, teacher, first, count);
+    if (work.terms.cross_entropy != 0) tile.labels = work.labels.narrow(0, first, count).to(at::kInt).contiguous();
     tile.wants_gradient = backward.wanted();
     tile.bf16 = matrix_of(student).scalar_type() == at::kBFloat16;
-    const VocabularyTotals totals = vocabulary_rows(tile);
-    all.forward += totals.forward;
-    all.reverse += totals.reverse;
-    all.jensen_shannon += totals.jensen_shannon;
-    all.cross_entropy += totals.cross_entropy;
+    all += vocabulary_rows(tile);
     if (backward.wanted()) backward.add(gradient_of(tile), first);
   }
   return all;
@@ -137,76 +156,22 @@ VocabularyTotals walk(const VocabularyWork& work, const Scores* teacher, const B
 Tensor vocabulary_loss(const VocabularyWork& work, VocabularyTotals* totals) {
   const Scores& student = *work.student;
   if (!student.hidden.defined()) fail("a walk over a vocabulary takes hidden states and the head's weight");
-  const bool needs_teacher = work.terms.forward != 0 || work.terms.reverse != 0 || work.terms.jensen_shannon != 0;
-  const Scores* teacher = needs_teacher ? teacher_scores(work) : nullptr;
-  if (needs_teacher && teacher == nullptr) fail("a loss against a teacher needs a teacher");
-  if (student.hidden.scalar_type() != at::kFloat) return plain::vocabulary_loss(work, totals);
+  const CheckedTeacher teacher = checked_teacher(work);
+  if (student.hidden.scalar_type() == at::kDouble) return plain::vocabulary_loss(work, totals);
   const Backward backward = backward_of(student, c10::GradMode::is_enabled());
   const at::NoGradGuard no_grad;
   const VocabularyTotals all = walk(work, teacher, backward);
   if (totals != nullptr) *totals = all;
-  Tensor loss = at::scalar_tensor(value_of(all, work.terms), student.hidden.options().requires_grad(false));
+  Tensor loss =
+      at::scalar_tensor(value_of(all, work.terms), at::TensorOptions(at::kFloat).device(student.hidden.device()));
   if (backward.hidden.defined()) {
-    const auto node = std::make_shared<VocabularyNode>(backward.hidden);
+    const auto node = std::make_shared<VocabularyNode>(backward.hidden.to(student.hidden.scalar_type()));
     node->set_next_edges(torch::autograd::collect_next_edges(student.hidden));
     torch::autograd::set_history(loss, node);
+  } else if (backward.wanted()) {
+    loss.set_requires_grad(true);  // what is trained has its gradient: a backward finds nothing more to do
   }
   return loss;
 }
 
-Tensor dense_rows(const Scores& scores, std::int64_t first, std::int64_t count) {
-  Tensor logits;
-  if (scores.dense.defined()) {
-    logits = scores.dense.narrow(0, first, count);
-  } else {
-    const Weight& weight = *scores.weight;
-    const Tensor matrix = (weight.master.defined() ? weight.master : weight.shadow).narrow(0, 0, scores.classes);
-    logits = at::linear(scores.hidden.narrow(0, first, count), matrix.to(scores.hidden.scalar_type()));
-    if (scores.bias.defined()) logits = logits + scores.bias.narrow(0, 0, scores.classes);
-  }
-  if (scores.scale != 1) logits = logits * scores.scale;
-  if (scores.soft_cap > 0) logits = at::tanh(logits / scores.soft_cap) * scores.soft_cap;
-  return at::isReducedFloatingType(logits.scalar_type()) ? logits.to(at::kFloat) : logits;
-}
-
-namespace plain {
-
-Tensor vocabulary_loss(const VocabularyWork& work, VocabularyTotals* totals) {
-  const Scores& student = *work.student;
-  const VocabularyTerms& terms = work.terms;
-  const std::int64_t rows = student.hidden.size(0);
-  const Tensor logits = dense_rows(student, 0, rows);
-  Tensor loss = at::zeros({}, logits.options());
-  VocabularyTotals all;
-  const auto add = [&](float coefficient, const Tensor& sum, double& total) {
-    total = sum.item<double>();
-    if (coefficient != 0) loss = loss + sum * static_cast<double>(coefficient);
-  };
-  const Scores* teacher = teacher_scores(work);
-  if (teacher != nullptr) {
-    const double beta = static_cast<double>(terms.teacher_share),
-                 inverse = static_cast<double>(terms.inverse_temperature);
-    const Tensor log_p = at::log_softmax(dense_rows(*teacher, 0, rows).to(logits.options()) * inverse, -1);
-    const Tensor log_q = at::log_softmax(logits * inverse, -1);
-    const Tensor p = log_p.exp(), q = log_q.exp(), log_m = (p * beta + q * (1 - beta)).log();
-    const auto divergence = [](const Tensor& a, const Tensor& log_a, const Tensor& log_b) {
-      return (a * (log_a - log_b)).masked_fill(a == 0, 0).sum();
-    };
-    add(terms.forward, divergence(p, log_p, log_q), all.forward);
-    add(terms.reverse, divergence(q, log_q, log_p), all.reverse);
-    add(terms.jensen_shannon, divergence(p, log_p, log_m) * beta + divergence(q, log_q, log_m) * (1 - beta),
-        all.jensen_shannon);
-  }
-  if (work.labels.defined()) {
-    const Tensor log_q = at::log_softmax(logits, -1), known = work.labels >= 0;
-    const double smoothing = static_cast<double>(terms.label_smoothing);
-    const Tensor own = log_q.gather(-1, work.labels.clamp_min(0).to(at::kLong).unsqueeze(-1)).squeeze(-1);
-    const Tensor row = own * -(1 - smoothing) - log_q.mean(-1) * smoothing;
-    add(terms.cross_entropy, at::where(known, row, at::zeros({}, row.options())).sum(), all.cross_entropy);
-  }
-  if (totals != nullptr) *totals = all;
-  return loss;
-}
-
-}  // namespace plain
 }  // namespace dsd

@@ -11,14 +11,16 @@ namespace dsd {
 
 struct VocabularyWork {
   const Scores* student = nullptr;  // lazy
-  const Target* teacher = nullptr;  // lazy or dense scores of as many classes; null where no term reads it
-  Tensor labels;                    // [N] int32, -1 none; undefined where there is no cross-entropy
-  VocabularyTerms terms;            // coefficients as the objective scales them: the gradient is final
-  std::int64_t tile_rows = 192;     // memory: twice so many rows of V floats
+  // Lazy scores (of any hidden width), dense ones or a top k at the terms' temperature; null where no term reads it.
+  const Target* teacher = nullptr;
+  Tensor labels;                 // [N] int32, -1 none; undefined where there is no cross-entropy
+  VocabularyTerms terms;         // coefficients as the objective scales them: the gradient is final
+  std::int64_t tile_rows = 192;  // memory: so many rows of V floats, twice against a teacher's scores
 };
 
 // The sum of the terms, each times its coefficient, a scalar whose backward must be called with a gradient of 1; sets
-// `totals` to the sums before coefficients. Error where the two vocabularies differ in size.
+// `totals` to the sums before coefficients. Scores::classes says how many classes are real: what weights and dense
+// scores hold beyond is padding. Error where the real ones of the two sides differ.
 Tensor vocabulary_loss(const VocabularyWork& work, VocabularyTotals* totals);
 
 namespace plain {
@@ -28,5 +30,15 @@ Tensor vocabulary_loss(const VocabularyWork& work, VocabularyTotals* totals);
 
 // Rows first ... first + count of scores as logits [count, classes], in `dtype` at least fp32.
 Tensor dense_rows(const Scores& scores, std::int64_t first, std::int64_t count);
+
+// The real classes of scores: as told, or all that the weight or the dense scores hold.
+std::int64_t class_count(const Scores& scores);
+
+// The teacher as the walk reads it, once it is known to fit the student; both null where there is none.
+struct CheckedTeacher {
+  const Scores* scores = nullptr;
+  const TopK* top = nullptr;
+};
+CheckedTeacher checked_teacher(const VocabularyWork& work);
 
 }  // namespace dsd

@@ -29,7 +29,7 @@ void merge(Wanted& all, const Wanted& wanted) {
 }  // namespace
 
 Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher)
-    : temperature_(schedule_or(schedules.temperature, losses.temperature.value_or(1.0))) {
+    : temperature_(schedule_or(schedules.temperature, losses.temperature.value_or(1.0))), tile_rows_(losses.tile_rows) {
   if (!losses.hard || (with_teacher && !losses.soft))
     throw std::logic_error("the objective takes a recipe whose losses are resolved for its task");
   if (with_teacher) {
@@ -104,13 +104,14 @@ void Objective::count_sum(Part& part, const Tensor& sum) {
 }
 
 Tensor Objective::add_rows(const LossInput& input) {
-  VocabularyWork work{.student = &input.student[0].heads[0]};
+  VocabularyWork work{.student = &input.student[0].heads[0], .tile_rows = tile_rows_};
   work.terms.inverse_temperature = static_cast<float>(1 / input.temperature);
   for (const auto& part : parts_) {
     if (!active(part)) continue;
     const auto* loss = dynamic_cast<const RowLoss*>(part.loss.get());
     if (loss == nullptr) fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
     merge(work.terms, loss->terms(scale(part)));
+    if (part.soft && input.teachers.empty()) fail("{} needs a teacher", part.name);
     if (part.soft) work.teacher = &input.teachers[0].heads.at(0);
     else if (const auto* classes = std::get_if<Classes>(&input.batch.labels)) work.labels = classes->of;
   }

@@ -57,6 +57,7 @@ class Objective {
 
   std::vector<Part> parts_;
   ScheduleConfig temperature_;
+  std::int64_t tile_rows_;
   Progress progress_;
 };
 

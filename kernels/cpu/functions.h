@@ -172,6 +172,12 @@ struct VocabularyRows {
   float *student = nullptr, *teacher = nullptr;  // products, overwritten; teacher may be null
   std::int64_t stride = 0, teacher_stride = 0, classes = 0;
   const std::int32_t* labels = nullptr;  // null: none
+  // In place of teacher, its top classes: ids and logs of probabilities [rows, top_count], of all others together
+  // [rows]; top_logits [rows, top_count] is scratch.
+  const std::int32_t* top_ids = nullptr;
+  const float *top_log_p = nullptr, *top_log_tail = nullptr;
+  float* top_logits = nullptr;
+  std::int64_t top_count = 0;
   VocabularyTerms terms;
   float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
   bool wants_gradient = true, bf16 = false;
