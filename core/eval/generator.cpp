@@ -6,8 +6,8 @@
 
 #include "core/base/error.h"
 #include "core/base/files.h"
-#include "core/model/scores.h"
 #include "core/formats/json.h"
+#include "core/model/scores.h"
 
 namespace dsd {
 namespace {

@@ -39,8 +39,9 @@ struct TokenizerParts {
   bool truncate_left = false;  // keep the end of a text that is too long
 };
 
-// tokenizer.json; WordPiece's vocab.txt; byte-level BPE's vocab.json, with merges.txt beside it; a GGUF file. Of a folder,
-// the first of these that it holds. Throws Error that names the file and the part that is wrong or not supported.
+// tokenizer.json; WordPiece's vocab.txt; byte-level BPE's vocab.json, with merges.txt beside it; a GGUF file. Of a
+// folder, the first of these that it holds. Throws Error that names the file and the part that is wrong or not
+// supported.
 TokenizerParts read_tokenizer(const std::filesystem::path& file_or_folder);
 
 // Whether the folder has a tokenizer's file, be it one that read_tokenizer() refuses.
