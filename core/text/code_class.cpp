@@ -219,11 +219,11 @@ CodeSet white_space_class() { return with_property(UCHAR_WHITE_SPACE, 1); }
 
 CodeSet digit_class() { return with_category(U_GC_ND_MASK); }
 
-CodeSet word_class() {
-  // The engine counts Latin-1's superscripts and fractions as parts of words, no other of their kind.
-  const CodeSet latin({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}});
+CodeSet word_class(bool in_brackets) {
   constexpr std::uint32_t kMask = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
-  return with_category(kMask).united(with_property(UCHAR_ALPHABETIC, 1).shared(known())).united(latin);
+  const CodeSet words = with_category(kMask).united(with_property(UCHAR_ALPHABETIC, 1).shared(known()));
+  if (in_brackets) return words;
+  return words.united(CodeSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
 }
 
 std::optional<CodeSet> without_case(char32_t code) {

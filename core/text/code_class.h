@@ -14,7 +14,8 @@ namespace dsd {
 std::optional<CodeSet> class_of_name(std::string_view name);
 CodeSet white_space_class();  // \s
 CodeSet digit_class();        // \d
-CodeSet word_class();         // \w
+// \w. By itself it has Latin-1's superscripts and fractions, in brackets it has not: the engine looks at two tables.
+CodeSet word_class(bool in_brackets);
 
 // All code points that are `code` once case is ignored, itself among them. Nothing where ignoring case takes more than
 // one code point for another (as U+00DF for "ss"), or where versions of Unicode differ.

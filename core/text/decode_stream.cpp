@@ -1,45 +1,44 @@
 #include "core/text/decode_stream.h"
 
-#include "core/base/error.h"
+#include <algorithm>
 
 namespace dsd {
 namespace {
 
-bool is_unfinished(const std::string& text) { return text.ends_with("\uFFFD"); }
+std::size_t characters(const std::string& text) {
+  return static_cast<std::size_t>(std::count_if(
+      text.begin(), text.end(), [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; }));
+}
 
 }  // namespace
 
-std::string DecodeStream::behind_prefix(const std::string& text) const {
-  if (!text.starts_with(prefix_))
-    fail("the text '{}' of tokens changed to '{}' with the ones behind them; decode them at once", prefix_, text);
-  return text.substr(prefix_.size());
+// Text that was handed out cannot be taken back: where a byte that came later has made it invalid, as many characters
+// as it had are passed over.
+std::string DecodeStream::fresh_part(const std::string& text) const {
+  if (text.starts_with(prefix_)) return text.substr(prefix_.size());
+  std::size_t at = 0;
+  for (std::size_t left = characters(prefix_); at < text.size(); ++at)
+    if ((static_cast<unsigned char>(text[at]) & 0xC0) != 0x80 && left-- == 0) break;
+  return text.substr(at);
 }
 
 std::string DecodeStream::push(std::int32_t id) {
-  if (prefix_.empty() && !ids_.empty()) {
-    std::string text = decoded();
-    if (!is_unfinished(text)) {
-      prefix_ = std::move(text);
-      prefix_ids_ = ids_.size();
-    }
-  }
   ids_.push_back(id);
   const std::string text = decoded();
-  if (text.size() <= prefix_.size() || is_unfinished(text)) return {};
-  std::string fresh = behind_prefix(text);
-  // The tokens just handed out stay, as what the next one looks like may depend on them (its blank, for one).
-  const std::size_t kept = ids_.size() - prefix_ids_;
-  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(prefix_ids_));
+  if (text.size() <= prefix_.size() || text.ends_with("\uFFFD")) return {};
+  std::string fresh = fresh_part(text);
+  // What was handed out last stays, as what comes may look different behind it (its blank, for one).
+  ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(handed_out_));
+  handed_out_ = ids_.size();
   prefix_ = decoded();
-  prefix_ids_ = kept;
   return fresh;
 }
 
 std::string DecodeStream::finish() {
-  std::string rest = behind_prefix(decoded());
+  std::string rest = fresh_part(decoded());
   ids_.clear();
+  handed_out_ = 0;
   prefix_.clear();
-  prefix_ids_ = 0;
   return rest;
 }
 

@@ -22,13 +22,13 @@ class DecodeStream {
 
  private:
   std::string decoded() const { return tokenizer_->decode(ids_, skip_special_tokens_); }
-  std::string behind_prefix(const std::string& text) const;
+  std::string fresh_part(const std::string& text) const;
 
   const Tokenizer* tokenizer_;
   bool skip_special_tokens_;
-  std::vector<std::int32_t> ids_;  // those that what comes may still depend on
-  std::string prefix_;             // the text of the first of them: handed out already
-  std::size_t prefix_ids_ = 0;     // so many
+  std::vector<std::int32_t> ids_;  // those that were handed out last, then those that are held back
+  std::size_t handed_out_ = 0;     // so many of the first kind
+  std::string prefix_;             // their text
 };
 
 }  // namespace dsd

@@ -24,6 +24,7 @@ class Pattern {
   // Error where matching would take too long.
   template <class Use>
   void for_each(std::string_view text, Use&& use) const {
+    if (text.empty()) return;  // an empty match in an empty text counts for nothing
     std::size_t done = 0;
     for (Search search(text, text.size()); next(search); done = search.match.end) {
       if (done != search.match.begin) use(done, search.match.begin, false);

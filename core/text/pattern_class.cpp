@@ -29,13 +29,13 @@ CodeSet named(PatternReader& reader, bool negative) {
   return negative ? found->others() : *found;
 }
 
-std::optional<CodeSet> class_escape(PatternReader& reader) {
+std::optional<CodeSet> class_escape(PatternReader& reader, bool in_brackets) {
   if (reader.take('s')) return white_space_class();
   if (reader.take('S')) return white_space_class().others();
   if (reader.take('d')) return digit_class();
   if (reader.take('D')) return digit_class().others();
-  if (reader.take('w')) return word_class();
-  if (reader.take('W')) return word_class().others();
+  if (reader.take('w')) return word_class(in_brackets);
+  if (reader.take('W')) return word_class(in_brackets).others();
   if (reader.take('p')) return named(reader, false);
   if (reader.take('P')) return named(reader, true);
   return std::nullopt;
@@ -75,7 +75,7 @@ CodeSet element(PatternReader& reader) {
   if (reader.take('[')) return bracket(reader, false);
   char32_t first;
   if (reader.take('\\')) {
-    if (auto set = class_escape(reader)) {
+    if (auto set = class_escape(reader, true)) {
       if (reader.sees('-') && !reader.sees("-]")) reader.unsupported("a range that begins with a class");
       return *set;
     }
@@ -88,7 +88,7 @@ CodeSet element(PatternReader& reader) {
   if (reader.sees('[')) reader.unsupported("a range that ends with a class");
   char32_t last;
   if (reader.take('\\')) {
-    if (class_escape(reader)) reader.unsupported("a range that ends with a class");
+    if (class_escape(reader, true)) reader.unsupported("a range that ends with a class");
     last = character_escape(reader);
   } else {
     last = reader.code();
@@ -125,7 +125,7 @@ CodeSet parse_class(PatternReader& reader, bool any_case) {
   if (reader.take('[')) return bracket(reader, any_case);
   CodeSet set;
   if (reader.take('\\')) {
-    if (auto found = class_escape(reader)) return *found;  // classes hold all forms of their letters anyway
+    if (auto found = class_escape(reader, false)) return *found;  // classes hold all forms of their letters anyway
     const char32_t code = character_escape(reader);
     set = CodeSet(code, code);
   } else {

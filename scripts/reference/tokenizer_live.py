@@ -111,6 +111,20 @@ def random_lines(seed, count):
         yield "".join(pick.choice(pieces) for _ in range(pick.randint(0, 24)))
 
 
+def random_bpe_lines(seed, count):
+    """Lines of what byte-level and SentencePiece tokenizers can get wrong: blanks and ends of lines in all mixtures,
+    contractions, digits, scripts, marks, code points that are newer than some tables, tokens that look added."""
+    pick = random.Random(seed)
+    pieces = list("aeiouAEIOUxyzsStTrRmMdDlL '.,!?-_#()[]{}<>/\\|@$%^&*+=~`\"0123456789")
+    pieces += ["'s", "'S", "'ll", "'LL", "'\u017f", "'re", "'ve", " ", "  ", "   ", "\n", "\n\n", "\r\n", "\t", "\v", "\f", "\x1c"]
+    pieces += list("\x85\xa0\u2028\u3000\u200b\ufeff\u0301\u0323\u00e9\u4e2d\u6587\u3042\uac00\u0130\u017f\u212a\u00bd\u0663\u216b\u09f4")
+    pieces += ["e\u0301", "\u30ab\u3099", "\u1100\u1161", "\U0001f600", "\U00010d40", "\U00013460", "\u2581", "<0x0A>", "a" * 70]
+    pieces += ["<mask>", "<right>", "<tool>", "<s>", "</s>", "<unk>", "<|endoftext|>", "<|im_start|>", "<think>", "<\uff5cUser\uff5c>",
+               "<\uff5cbegin\u2581of\u2581sentence\uff5c>", "the film", "ény"]
+    for _ in range(count):
+        yield "".join(pick.choice(pieces) for _ in range(pick.randint(0, 30)))
+
+
 def every_code_point(made):
     """The same stages over a vocabulary of all code points, at the start of a word and within."""
     words = ["[UNK]"] + [w for c in range(1, 0x110000) if not 0xD800 <= c < 0xE000 for w in (chr(c), "##" + chr(c))]

@@ -1,10 +1,11 @@
 // Any bytes: before the first NUL a tokenizer.json, behind it text. Both are taken or refused with an Error; a token's
-// place lies within the text.
+// place lies within the text, and what becomes of ids is valid text.
 
 #include <cstdlib>
 
 #include "core/base/error.h"
-#include "core/text/tokenizer.h"
+#include "core/text/decode_stream.h"
+#include "core/text/utf8.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace dsd;
@@ -21,7 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (begin < 0 || begin > end || end > static_cast<std::int64_t>(text.size())) std::abort();
     for (const std::int32_t id : encoding.ids)
       if (id < 0 || id >= tokenizer.vocab_size()) std::abort();
-    tokenizer.decode(encoding.ids);
+    DecodeStream stream(tokenizer);
+    std::string text_again;
+    for (const std::int32_t id : encoding.ids) text_again += stream.push(id);
+    text_again += stream.finish();
+    // Each piece that is handed out is whole characters.
+    if (check_utf8(text_again) || check_utf8(tokenizer.decode(encoding.ids))) std::abort();
   } catch (const Error&) {}
   return 0;
 }

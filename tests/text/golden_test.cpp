@@ -1,8 +1,6 @@
 // What the tokenizers package says (scripts/reference/tokenizer_golden.py), id for id; and the vectors that llama.cpp
 // publishes for BERT's vocabulary, where the shared data is there.
-#include <fstream>
 #include <iostream>
-#include <sstream>
 
 #include "tests/text/support.h"
 
@@ -11,14 +9,6 @@ namespace dsd {
 using namespace dsd::testing;
 
 namespace {
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  REQUIRE_MESSAGE(file.good(), path.string());
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 void check_pairs(const Tokenizer& tokenizer, const nlohmann::json& pairs) {
   for (const auto& pair : pairs) {
@@ -34,7 +24,7 @@ void check_pairs(const Tokenizer& tokenizer, const nlohmann::json& pairs) {
 }  // namespace
 
 TEST_CASE("each supported stage gives the package's ids") {
-  const nlohmann::json golden = nlohmann::json::parse(read("tests/text/golden/tokenizers.json"));
+  const nlohmann::json golden = nlohmann::json::parse(read_text("tests/text/golden/tokenizers.json"));
   const auto lines = golden["lines"].get<std::vector<std::string>>();
   for (const auto& item : golden["cases"]) {
     nlohmann::json json = item["tokenizer"];
@@ -62,25 +52,7 @@ TEST_CASE("llama.cpp's strings through BERT's vocabulary") {
     return;
   }
   const Tokenizer tokenizer = Tokenizer::load(data / "bert-base-uncased");
-  const std::string input = read(data / "llamacpp_golden" / "bert-bge.inp");
-  std::istringstream output(read(data / "llamacpp_golden" / "bert-bge.out"));
-  const std::string separator = "\n__ggml_vocab_test__\n";
-  EncodeOptions options;
-  options.special_tokens = false;
-  int compared = 0;
-  for (std::size_t at = 0; at < input.size(); ++compared) {
-    const std::size_t end = std::min(input.find(separator, at), input.size());
-    std::string line;
-    REQUIRE(std::getline(output, line));
-    std::istringstream numbers(line);
-    Ids wanted;
-    for (std::int32_t id; numbers >> id;) wanted.push_back(id);
-    const std::string text = input.substr(at, end - at);
-    INFO(text);
-    CHECK(tokenizer.encode(text, options).ids == wanted);
-    at = end + separator.size();
-  }
-  CHECK(compared >= 40);
+  CHECK(check_published(tokenizer, data / "llamacpp_golden", "bert-bge") >= 40);
 }
 
 }  // namespace dsd

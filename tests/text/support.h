@@ -7,10 +7,12 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 #include <string_view>
 
 #include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/text/tokenizer.h"
 
 namespace dsd::testing {
@@ -54,6 +56,22 @@ inline nlohmann::json small_tokenizer() {
                         ",": 8, "runn": 9, "##ing": 10, "##a": 11, "##f": 12, "run": 13, "##n": 14}}})");
 }
 
+// The same of GPT-2's kind: byte-level BPE, in which all bytes of "lower newest" are tokens.
+inline nlohmann::json small_bpe() {
+  return nlohmann::json::parse(R"({
+    "version": "1.0", "truncation": null, "padding": null, "added_tokens": [], "normalizer": {"type": "NFC"},
+    "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+      {"type": "Split", "pattern": {"Regex": " ?[a-z]+|\\s+"}, "behavior": "Isolated", "invert": false},
+      {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": false}]},
+    "post_processor": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": false, "use_regex": true},
+    "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+    "model": {"type": "BPE", "dropout": null, "unk_token": null, "continuing_subword_prefix": "",
+              "end_of_word_suffix": "", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+              "vocab": {"l": 0, "o": 1, "w": 2, "e": 3, "r": 4, "n": 5, "s": 6, "t": 7, "\u0120": 8, "lo": 9, "low": 10,
+                        "er": 11, "\u0120n": 12, "\u0120ne": 13, "es": 14, "est": 15},
+              "merges": [["l", "o"], ["lo", "w"], ["e", "r"], ["\u0120", "n"], ["\u0120n", "e"], ["e", "s"], ["es", "t"]]}})");
+}
+
 inline Tokenizer parse(const nlohmann::json& json) {
   return Tokenizer(parse_tokenizer_json(json.dump(), "tokenizer.json"));
 }
@@ -67,6 +85,28 @@ std::string error_of(Run&& run) {
     return error.what();
   }
   return "";
+}
+
+// Compares with NAME.inp and NAME.out, as llama.cpp publishes them; the number of texts.
+inline int check_published(const Tokenizer& tokenizer, const fs::path& folder, const std::string& name) {
+  const std::string input = read_text(folder / (name + ".inp")), separator = "\n__ggml_vocab_test__\n";
+  std::istringstream output(read_text(folder / (name + ".out")));
+  EncodeOptions options;
+  options.special_tokens = false;
+  int compared = 0;
+  for (std::size_t at = 0; at < input.size(); ++compared) {
+    const std::size_t end = std::min(input.find(separator, at), input.size());
+    std::string line;
+    REQUIRE(std::getline(output, line));
+    std::istringstream numbers(line);
+    Ids wanted;
+    for (std::int32_t id; numbers >> id;) wanted.push_back(id);
+    const std::string text = input.substr(at, end - at);
+    INFO(name, ": ", text);
+    CHECK(tokenizer.encode(text, options).ids == wanted);
+    at = end + separator.size();
+  }
+  return compared;
 }
 
 inline bool contains(std::string_view text, std::string_view part) { return text.find(part) != std::string_view::npos; }
