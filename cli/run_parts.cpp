@@ -44,21 +44,34 @@ void resize(BertConfig& bert, const StudentConfig& wanted) {
 }
 
 // Groups of query heads keep their size, and heads their width where the hidden width stays.
-void resize(LlamaConfig& llama, const StudentConfig& wanted) {
-  const std::int64_t group = llama.num_attention_heads / llama.num_key_value_heads;
-  resize_common(llama, wanted);
-  if (llama.num_attention_heads % group != 0)
+template <class Decoder>
+void resize_decoder(Decoder& decoder, const StudentConfig& wanted) {
+  const std::int64_t group = decoder.num_attention_heads / decoder.num_key_value_heads;
+  resize_common(decoder, wanted);
+  if (decoder.num_attention_heads % group != 0)
     fail_as(ExitCode::bad_input,
             "student.heads is {}, which does not share out to groups of {} that read the same keys",
-            llama.num_attention_heads, group);
-  llama.num_key_value_heads = llama.num_attention_heads / group;
-  if (wanted.hidden || wanted.heads) llama.head_dim = llama.hidden_size / llama.num_attention_heads;
-  if (llama.head_dim % 2 != 0)
+            decoder.num_attention_heads, group);
+  decoder.num_key_value_heads = decoder.num_attention_heads / group;
+  if (wanted.hidden || wanted.heads) decoder.head_dim = decoder.hidden_size / decoder.num_attention_heads;
+  if (decoder.head_dim % 2 != 0)
     fail_as(ExitCode::bad_input, "the student's heads are {} wide; rotary positions need an even width",
-            llama.head_dim);
+            decoder.head_dim);
   if (wanted.dropout.value_or(0) != 0)
     fail_as(ExitCode::bad_input, "student.dropout is {}, but decoders are built without dropout; set it to 0 or null",
             *wanted.dropout);
+}
+
+void resize(LlamaConfig& llama, const StudentConfig& wanted) { resize_decoder(llama, wanted); }
+void resize(R1Config& r1, const StudentConfig& wanted) { resize_decoder(r1, wanted); }
+
+// The stages stay; each applies its set more or less often.
+void resize(V3Config& v3, const StudentConfig& wanted) {
+  resize_decoder(v3, wanted);
+  if (v3.num_hidden_layers % v3.stages != 0)
+    fail_as(ExitCode::bad_input, "student.layers is {}, which does not share out to {} stages", v3.num_hidden_layers,
+            v3.stages);
+  v3.layers_per_stage = v3.num_hidden_layers / v3.stages;
 }
 
 // The base's config with what the recipe changes; text of the base's config.json travels on.

@@ -66,7 +66,7 @@ TEST_CASE("bf16 hidden states are those of fp32, rounded once") {
   RememberedTeacher remembered(teacher, {}, kTeacher, kBudget, kBf16);
   const Scores scores = scores_of(remembered, pieces({4, 1}));
   const Scores direct = scores_of(teacher, pieces({4, 1}));
-  CHECK(scores.hidden.scalar_type() == at::kFloat);
+  CHECK((scores.hidden.scalar_type() == at::kFloat));
   CHECK(scores.hidden.equal(direct.hidden.to(at::kBFloat16).to(at::kFloat)));
 }
 
