@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Compares `BINARY tokenize` with the tokenizers package, for BERT's tokenizer, its options and the other stages that
-are supported: every line of every text file of a data folder, every code point alone, between two letters and around a
-combining mark, and random lines. The other stages see 200 lines of each file and random lines; with --full (an hour or
-two) they see everything, and code points also go through a vocabulary that has each of them, so that ids hide nothing.
+are supported, and for BPE: the real tokenizers of the data folder and small ones of all stages. Every line of every
+text file of a data folder, every code point alone, between two letters and around a combining mark, and random lines.
+Tokenizers other than the first see 200 lines of each file and random lines; with --full (hours) they see everything,
+and WordPiece's code points also go through a vocabulary that has each of them, so that ids hide nothing.
 
-    tokenizer_live.py BINARY [--data DIR] [--model FOLDER]... [--full] [--seed N]
+    tokenizer_live.py BINARY [--data DIR] [--model FOLDER]... [--only TEXT] [--full] [--seed N]
 
 Ids must be equal. Ends with code 1 and the first lines that differ, or prints how much was compared.
 """
@@ -155,8 +156,10 @@ def chunks(lines):
 
 def ours(binary, model, lines, folder):
     file = folder / "lines.txt"
-    file.write_bytes("".join(line + "\n" for line in lines).encode("utf-8"))
-    ran = subprocess.run([binary, "tokenize", str(model), str(file)], capture_output=True)
+    several = any("\n" in line for line in lines)
+    end = "\0" if several else "\n"
+    file.write_bytes("".join(line + end for line in lines).encode("utf-8"))
+    ran = subprocess.run([binary, "tokenize", str(model), str(file)] + ["--null"] * several, capture_output=True)
     if ran.returncode != 0:
         sys.exit(f"{binary} tokenize {model} failed with {ran.returncode}: {ran.stderr.decode()}")
     return ran.stdout.decode().split("\n")[:-1]
@@ -187,6 +190,7 @@ def main():
     options.add_argument("binary")
     options.add_argument("--data", type=pathlib.Path, default=root.parent / "shared" / "data")
     options.add_argument("--model", type=pathlib.Path, action="append", help="folder with a tokenizer.json")
+    options.add_argument("--only", help="a part of the names of those to compare")
     options.add_argument("--full", action="store_true")
     options.add_argument("--seed", type=int, default=random.SystemRandom().randrange(2**31))
     given = options.parse_args()
@@ -209,18 +213,32 @@ def main():
         for label, made in stages(vocab).items():
             made.save(str(folder / f"{label}.json"))
             cases.append((label, folder / f"{label}.json", made))
+        # Here, as they need this file's lines.
+        from bpe_models import published_strings, real_models
+        from bpe_stages import learnt_models, stages as bpe_stages, whole_file
+        wordpiece = len(cases)
+        cases += real_models(given.data, folder)
+        found = learnt_models(list(random_bpe_lines(given.seed, 200)) + list(published_strings(given.data)))
+        for label, model, rest in bpe_stages(found):
+            path = folder / f"bpe {label}.json"
+            path.write_text(json.dumps(whole_file(found[model], rest)))
+            cases.append((path.stem, path, Tokenizer.from_file(str(path))))
         installed = root / ".deps" / "models" / "minilm-l6"
         for path in given.model or [p for p in [installed] if (p / "tokenizer.json").exists()]:
             cases.append((str(path), path, Tokenizer.from_file(str(path / "tokenizer.json"))))
         for number, (label, model, made) in enumerate(cases):
+            if given.only and given.only not in label:
+                continue
             whole = number == 0 or given.full
-            lines = {"random": random_lines(given.seed + number, 50_000 if given.full else 5_000),
-                     "data": data_lines(given.data, not whole)}
+            count = 50_000 if given.full else 5_000
+            lines = {"random": random_lines(given.seed + number, count), "data": data_lines(given.data, not whole)}
+            if number >= wordpiece:
+                lines["blanks and scripts"] = [*random_bpe_lines(given.seed + number, count), *published_strings(given.data)]
             if whole:
                 lines["code points"] = code_point_lines()
             for kind, source in lines.items():
                 differing += compare(given.binary, f"{label} ({kind})", model, made, source, folder)
-            if given.full:
+            if given.full and number < wordpiece:
                 large = every_code_point(made)
                 large.save(str(folder / "large.json"))
                 differing += compare(given.binary, f"{label} (code points, each in the vocabulary)",
