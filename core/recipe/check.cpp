@@ -87,8 +87,6 @@ void check_documents(const DataConfig& data, const TaskName& task, Faults& fault
   if (data.format == TextFormat::tsv)
     add(faults, "data.format", "task '{}' reads text and JSONL, not TSV: a text may hold tabs and line breaks",
         task.name);
-  if (data.separator && data.separator->empty())
-    add(faults, "data.separator", "'data.separator' is empty; name the text between documents, or null");
   if (data.separator && data.articles)
     add(faults, "data.articles", "'data.articles' and 'data.separator' both tell where a document ends; keep one");
   if (columns.prompt.has_value() != columns.answer.has_value())

@@ -92,7 +92,7 @@ const std::string kText = "task: language_model\ndata:\n  root: d\n  train: a.tx
 
 TEST_CASE("a language model reads documents, or prompts and answers") {
   CHECK(faults_of(kText).empty());
-  CHECK(faults_of(kText, {"data.separator=---"}).empty());
+  CHECK(faults_of(kText, {"data.separator='---'"}).empty());
   CHECK(faults_of(kText, {"data.articles=true"}).empty());
   CHECK(faults_of(kText, {"data.columns.prompt=q", "data.columns.answer=a"}).empty());
   const std::vector<std::string> prompts{"data.columns.prompt=q", "data.columns.answer=a", "data.columns.input=i",
@@ -112,7 +112,7 @@ TEST_CASE("a language model reads documents, or prompts and answers") {
         "task 'language_model' learns from all text; name one file in 'data.train'");
   CHECK(fault({"data.format=tsv"}) ==
         "task 'language_model' reads text and JSONL, not TSV: a text may hold tabs and line breaks");
-  CHECK(fault({"data.separator=''"}) == "'data.separator' is empty; name the text between documents, or null");
+  CHECK(fault({"data.separator=''"}) == "'data.separator' must not be empty");
   CHECK(fault({"data.separator=x", "data.articles=true"}) ==
         "'data.articles' and 'data.separator' both tell where a document ends; keep one");
   CHECK(fault({"data.columns.answer=a"}) ==
