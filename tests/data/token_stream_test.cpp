@@ -82,10 +82,10 @@ TEST_CASE("a text without a place to cut is cut all the same, and counted") {
 }
 
 // The real vocabularies, where this checkout has them.
-// WordPiece, byte-level BPE under two patterns, and BPE over a text that nothing cuts beforehand.
+// WordPiece, byte-level BPE, and BPE over a text that nothing cuts beforehand.
 TEST_CASE("real text and real vocabularies") {
   const fs::path shared = "../shared/data";
-  for (const char* name : {"bert-base-uncased", "gpt2", "qwen1.5", "llama2"}) {
+  for (const char* name : {"bert-base-uncased", "gpt2", "llama2"}) {
     const fs::path folder = shared / "tokenizers" / name;
     if (!fs::exists(folder)) {
       MESSAGE("skipped: no " << folder.string());

@@ -1,6 +1,8 @@
 // A teacher over a vocabulary, remembered: hidden states of the rows that count, or the likeliest tokens with the rest.
+#include <algorithm>
 #include <cmath>
 #include <fstream>
+#include <functional>
 
 #include "core/base/files.h"
 #include "core/model/scores.h"
@@ -57,7 +59,7 @@ TEST_CASE("hidden states of the rows that count come back, whatever batches they
     CHECK(teacher.rows == pieces({2, 0, 5, 3, 7}).rows[0].numel());
     scores_of(remembered, pieces(mixed));
     CHECK(teacher.calls == 2);
-    CHECK_FALSE(remembered.mean_tail());
+    CHECK_FALSE(remembered.mean_tail().has_value());
   }
 }
 
@@ -152,7 +154,7 @@ TEST_CASE("the likeliest tokens, in order, with the share of the rest") {
     tails += tail;
   }
   const TopK first = top_of(remembered, pieces({1}));  // of it, the mean over all rows handed out knows too
-  REQUIRE(remembered.mean_tail());
+  REQUIRE(remembered.mean_tail().has_value());
   double others = 0;
   for (const TopK& other : {top_k_of(scores_of(teacher, pieces({3, 1})), 3, 2), first})
     others += other.log_tail.to(at::kDouble).exp().sum().item<double>();
