@@ -41,7 +41,7 @@ inline Batch batch_of(const Expected& expected, bool last) {
 }
 
 inline Tensor logits_of(const Scores& scores) {
-  return scores.dense.defined() ? scores.dense : at::linear(scores.hidden, scores.weight->master);
+  return scores.dense.defined() ? scores.dense : at::linear(scores.hidden, scores.weight->master, scores.bias);
 }
 
 }  // namespace dsd

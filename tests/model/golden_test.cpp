@@ -1,11 +1,8 @@
 // Against transformers: golden/ is written by scripts/reference/bert_golden.py.
-#include <cstring>
-
 #include "core/base/error.h"
-#include "core/formats/safetensors.h"
 #include "core/model/model.h"
 #include "tests/check.h"
-#include "tests/model/batches.h"
+#include "tests/model/expected.h"
 
 using namespace dsd;
 
@@ -13,23 +10,7 @@ namespace {
 
 constexpr double kTolerance = 1e-5;
 
-struct Expected {
-  SafetensorsFile file;
-  bool has(const std::string& name) const { return file.find(name) != nullptr; }
-  Tensor at(const std::string& name) const {
-    const TensorInfo* info = file.find(name);
-    REQUIRE((info != nullptr));
-    const Tensor tensor = at::empty(info->shape, info->dtype == Dtype::f32 ? at::kFloat : at::kInt);
-    if (!info->bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), info->bytes.data(), info->bytes.size());
-    return tensor;
-  }
-};
-
 const std::filesystem::path kGolden = "tests/model/golden";
-
-Expected expected_of(const std::string& name) {
-  return {SafetensorsFile::open(kGolden / name / "expected.safetensors")};
-}
 
 Batch batch_of(const Expected& expected) {
   const Tensor offsets = expected.at("offsets");
@@ -51,11 +32,6 @@ Wanted everything(const Expected& expected, bool has_head) {
   for (int i = 0; expected.has(fmt::format("hidden.{}", i)); ++i) wanted.sites.push_back(hidden_site(i));
   if (expected.has("pooled")) wanted.sites.push_back({.kind = Site::Kind::pooled});
   return wanted;
-}
-
-Tensor logits_of(const Scores& scores) {
-  if (scores.dense.defined()) return scores.dense;
-  return at::linear(scores.hidden, scores.weight->master, scores.bias);
 }
 
 void compare(Model& model, const Expected& expected, const std::string& name) {
@@ -85,7 +61,7 @@ const std::vector<std::string> kCases{"classes", "regression", "several_labels",
 
 TEST_CASE("logits and hidden states equal those of transformers") {
   for (const std::string& name : kCases) {
-    const Expected expected = expected_of(name);
+    const Expected expected = expected_of(kGolden / name);
     {
       const at::NoGradGuard no_grad;
       compare(*load_frozen_model(kGolden / name), expected, name);
@@ -129,13 +105,13 @@ TEST_CASE("a saved model is read back to the bit, under the names that transform
     const auto again = load_frozen_model(folder.path());
     CHECK(again->config().head.labels == model->config().head.labels);
     CHECK(again->config().head.problem_type == model->config().head.problem_type);
-    compare(*again, expected_of(name), name);
+    compare(*again, expected_of(kGolden / name), name);
   }
 }
 
 TEST_CASE("a model in bf16 shadows stays near the exact one") {
   const at::NoGradGuard no_grad;
-  const Expected expected = expected_of("classes");
+  const Expected expected = expected_of(kGolden / "classes");
   const auto model = load_frozen_model(kGolden / "classes", true);
   CHECK((weight_of(*model, "layer.0.mlp.up.weight").shadow.scalar_type() == at::kBFloat16));
   CHECK_FALSE(weight_of(*model, "classifier.weight").shadow.defined());

@@ -6,7 +6,8 @@
 #include <utility>
 
 #include "core/base/error.h"
-#include "core/model/packed_text.h"
+#include "core/model/families/forward.h"
+#include "core/model/families/head.h"
 #include "kernels/dropout.h"
 
 namespace dsd {
@@ -18,10 +19,6 @@ using Kind = Site::Kind;
 constexpr std::uint32_t kEmbeddingDropout = 0, kHeadDropout = 1;
 std::uint32_t attention_dropout(std::int64_t layer) { return static_cast<std::uint32_t>(2 + 2 * layer); }
 std::uint32_t mlp_dropout(std::int64_t layer) { return static_cast<std::uint32_t>(3 + 2 * layer); }
-
-bool reads_qkv(Kind kind) { return kind == Kind::query || kind == Kind::key || kind == Kind::value; }
-
-bool has_classifier(HeadKind head) { return head == HeadKind::classes || head == HeadKind::values; }
 
 BertConfig bert_config(const ModelConfig& config) {
   const auto& bert = std::get<BertConfig>(config.family);
@@ -46,27 +43,9 @@ Tensor activate(const Tensor& x, Activation activation) {
 
 }  // namespace
 
-struct Bert::Run {
-  const Wanted& wanted;
-  const Pass& pass;
-  PackedText packed;
-  Tensor head_rows;  // [N] int32; defined where a head or the pooler reads them
-  Tensor hidden;     // [T, H] of the layer reached; [N, H], the head's rows, once `reduced`
-  bool reduced = false;
-  std::int64_t depth = 0;     // layers to run
-  bool last_is_read = false;  // somebody reads what comes out of the last of them
-  Outputs outputs;
+struct Bert::Run : ForwardRun {
+  bool last_is_read = false;  // somebody reads what comes out of the last layer
 
-  bool wants(Kind kind, std::int64_t layer) const {
-    return wanted.contains({.kind = kind, .layer = static_cast<int>(layer), .stream = pass.stream});
-  }
-  void capture(Kind kind, std::int64_t layer, const Tensor& value) {
-    if (wants(kind, layer))
-      outputs.captured.emplace_back(Site{.kind = kind, .layer = static_cast<int>(layer), .stream = pass.stream}, value);
-  }
-  bool wants_qkv(std::int64_t layer) const {
-    return wants(Kind::query, layer) || wants(Kind::key, layer) || wants(Kind::value, layer);
-  }
   BlockDropout dropout(double hidden_rate, double attention_rate, std::uint32_t site) const {
     if (!pass.train) return {};
     return {.hidden = hidden_rate, .attention = attention_rate, .key = pass.dropout.at_layer(site)};
@@ -74,7 +53,7 @@ struct Bert::Run {
 };
 
 Bert::Bert(ModelConfig config, const ModelOptions& options, const BertParts& parts)
-    : config_(with_bert_head(std::move(config), parts)),
+    : config_(with_head(std::move(config), "Bert", parts.head, parts.outputs)),
       bert_(bert_config(config_)),
       parts_(parts),
       device_(options.device),
@@ -86,11 +65,7 @@ Bert::Bert(ModelConfig config, const ModelOptions& options, const BertParts& par
 void Bert::check(const Wanted& wanted, const Pass& pass) const {
   for (const Site& site : wanted.sites) {
     if (site.stream != pass.stream) continue;
-    const bool whole = site.kind == Kind::embedding || site.kind == Kind::pooled;
-    const std::int64_t last = whole ? 0 : bert_.num_hidden_layers - (reads_qkv(site.kind) ? 1 : 0);
-    if (site.layer < 0 || site.layer > last)
-      fail("{} is not in this model, which has {} layers; the last one there is {}", name_of(site),
-           bert_.num_hidden_layers, last);
+    check_site(site, bert_.num_hidden_layers);
     if (site.kind == Kind::pooled && !parts_.pooler) fail("{}: this model has no pooler", name_of(site));
   }
 }
@@ -98,7 +73,7 @@ void Bert::check(const Wanted& wanted, const Pass& pass) const {
 Outputs Bert::forward(const Batch& batch, const Wanted& wanted, const Pass& pass) {
   check(wanted, pass);
   const TableSizes sizes{bert_.vocab_size, bert_.max_position_embeddings, bert_.type_vocab_size};
-  Run run{.wanted = wanted, .pass = pass, .packed = pack(batch, pass.stream, sizes, device_)};
+  Run run{{.wanted = wanted, .pass = pass, .packed = pack(batch, pass.stream, sizes, device_)}};
   const bool has_head = wanted.heads && parts_.head != HeadKind::none;
   const bool wants_pooled = run.wants(Kind::pooled, 0);
   const bool reads_rows = has_head || wants_pooled;
@@ -107,9 +82,7 @@ Outputs Bert::forward(const Batch& batch, const Wanted& wanted, const Pass& pass
   if (reads_rows) run.head_rows = head_rows(batch, pass.stream, device_);
 
   run.depth = reads_rows ? bert_.num_hidden_layers : 0;
-  for (const Site& site : wanted.sites)
-    if (site.stream == pass.stream)
-      run.depth = std::max<std::int64_t>(run.depth, site.layer + (reads_qkv(site.kind) ? 1 : 0));
+  run.reach_sites();
   run.last_is_read = reads_rows || run.wants(Kind::hidden, run.depth);
   run_layers(run);
   if (!reads_rows) return std::move(run.outputs);
@@ -151,12 +124,7 @@ void Bert::run_layer(Run& run, std::int64_t index, bool for_head_rows) {
       run.hidden, rows, for_head_rows ? run.head_rows : Tensor(), layer.attention, bert_.num_attention_heads,
       bert_.layer_norm_eps,
       run.dropout(bert_.hidden_dropout_prob, bert_.attention_probs_dropout_prob, attention_dropout(index)), wants_qkv);
-  if (wants_qkv) {
-    const std::int64_t width = bert_.hidden_size;
-    run.capture(Kind::query, index, qkv.narrow(1, 0, width));
-    run.capture(Kind::key, index, qkv.narrow(1, width, width));
-    run.capture(Kind::value, index, qkv.narrow(1, 2 * width, width));
-  }
+  if (wants_qkv) run.capture_qkv(index, qkv, bert_.hidden_size, bert_.hidden_size);
   run.reduced = for_head_rows;
   if (index + 1 == run.depth && !run.last_is_read) return;
   run.hidden = mlp_block(hidden, for_head_rows ? select(rows, run.head_rows) : rows, layer.mlp, bert_.hidden_act,
@@ -198,24 +166,6 @@ Scores Bert::tell_masked_tokens(const Run& run) {
 Tensor Bert::embed(const Batch& batch, int stream) {
   const TableSizes sizes{bert_.vocab_size, bert_.max_position_embeddings, bert_.type_vocab_size};
   return look_up(weights_.embeddings.words, pack(batch, stream, sizes, device_).text.ids);
-}
-
-ModelConfig with_bert_head(ModelConfig config, const BertParts& parts) {
-  HeadInfo& head = config.head;
-  if (!has_classifier(parts.head)) {
-    head = {};
-    head.architectures = {parts.head == HeadKind::none ? "BertModel" : "BertForMaskedLM"};
-    return config;
-  }
-  if (static_cast<std::int64_t>(head.labels.size()) != parts.outputs) {
-    head.labels.clear();
-    for (std::int64_t i = 0; i < parts.outputs; ++i) head.labels.push_back(fmt::format("LABEL_{}", i));
-  }
-  const bool several = head.problem_type == ProblemType::multi_label_classification;
-  if (parts.head == HeadKind::values) head.problem_type = ProblemType::regression;
-  else if (!several) head.problem_type = ProblemType::single_label_classification;
-  head.architectures = {"BertForSequenceClassification"};
-  return config;
 }
 
 }  // namespace dsd

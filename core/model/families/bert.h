@@ -39,7 +39,4 @@ class Bert final : public Model {
   std::vector<Parameter> parameters_;
 };
 
-// The config as a checkpoint of this head states it: as many labels as outputs, the problem's type, the architecture.
-ModelConfig with_bert_head(ModelConfig config, const BertParts& parts);
-
 }  // namespace dsd

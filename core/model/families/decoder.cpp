@@ -15,14 +15,8 @@ using Kind = Site::Kind;
 
 constexpr std::string_view kPrefix = "model.";
 
-bool reads_qkv(Kind kind) { return kind == Kind::query || kind == Kind::key || kind == Kind::value; }
-
 std::string without_prefix(std::string_view name) {
   return std::string(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name);
-}
-
-Site site_of(Kind kind, std::int64_t layer, int stream) {
-  return {.kind = kind, .layer = static_cast<int>(layer), .stream = stream};
 }
 
 // [T] 0 or -infinity.
@@ -34,30 +28,10 @@ Tensor key_bias_of(const Tensor& visible, at::Device device) {
 
 }  // namespace
 
-bool has_classifier(HeadKind head) { return head == HeadKind::classes || head == HeadKind::values; }
-
 void check_decoder_head(const ModelOptions& options, std::string_view type) {
   if (options.head == HeadKind::masked_tokens) fail("{} is a decoder; it tells next tokens, not masked ones", type);
   if (has_classifier(options.head) && options.outputs < 1)
     fail("a head needs at least one output, not {}", options.outputs);
-}
-
-ModelConfig with_decoder_head(ModelConfig config, const std::string& stem, HeadKind kind, std::int64_t outputs) {
-  HeadInfo& head = config.head;
-  if (!has_classifier(kind)) {
-    head = {};
-    head.architectures = {stem + (kind == HeadKind::none ? "Model" : "ForCausalLM")};
-    return config;
-  }
-  if (static_cast<std::int64_t>(head.labels.size()) != outputs) {
-    head.labels.clear();
-    for (std::int64_t i = 0; i < outputs; ++i) head.labels.push_back(fmt::format("LABEL_{}", i));
-  }
-  const bool several = head.problem_type == ProblemType::multi_label_classification;
-  if (kind == HeadKind::values) head.problem_type = ProblemType::regression;
-  else if (!several) head.problem_type = ProblemType::single_label_classification;
-  head.architectures = {stem + "ForSequenceClassification"};
-  return config;
 }
 
 WeightEntry& LayerTable::add(const std::string& stem, Weight& weight, std::int64_t columns, WeightUse use,
@@ -128,48 +102,42 @@ void check_decoder_checkpoint(const Checkpoint& checkpoint, std::span<const Weig
   }
 }
 
-bool DecoderRun::wants(Kind kind, std::int64_t layer) const {
-  return wanted.contains(site_of(kind, layer, pass.stream));
-}
-
-bool DecoderRun::wants_qkv(std::int64_t layer) const {
-  return wants(Kind::query, layer) || wants(Kind::key, layer) || wants(Kind::value, layer);
-}
-
-void DecoderRun::capture(Kind kind, std::int64_t layer, const Tensor& value) {
-  if (wants(kind, layer)) outputs.captured.emplace_back(site_of(kind, layer, pass.stream), value);
-}
-
-void DecoderRun::capture_qkv(std::int64_t layer, const Tensor& qkv, const DecoderShape& shape) {
-  const std::int64_t width = shape.heads * shape.head_width, key_width = shape.key_heads * shape.head_width;
-  capture(Kind::query, layer, qkv.narrow(1, 0, width));
-  capture(Kind::key, layer, qkv.narrow(1, width, key_width));
-  capture(Kind::value, layer, qkv.narrow(1, width + key_width, key_width));
+void DecoderRun::enter(const Weight& words) {
+  hidden = pass.embeddings.defined() ? pass.embeddings : look_up(words, packed.text.ids);
+  capture(Kind::embedding, 0, hidden);
+  capture(Kind::hidden, 0, hidden);
 }
 
 bool DecoderRun::prunes(std::int64_t layer) const {
   return layer + 1 == depth && last_alone && !wanted.routing && !wants(Kind::hidden, layer + 1) && !wants_qkv(layer);
 }
 
-Tensor DecoderRun::head_input() const {
-  if (reduced || head_rows.numel() == hidden.size(0)) return hidden;
-  return hidden.index_select(0, head_rows.to(hidden.device(), at::kLong));
-}
-
-void check_sites(const Wanted& wanted, const Pass& pass, std::int64_t layers) {
-  for (const Site& site : wanted.sites) {
-    if (site.stream != pass.stream) continue;
-    if (site.kind == Kind::pooled) fail("{}: a decoder has no pooler", name_of(site));
-    const std::int64_t last = site.kind == Kind::embedding ? 0 : layers - (reads_qkv(site.kind) ? 1 : 0);
-    if (site.layer < 0 || site.layer > last)
-      fail("{} is not in this model, which has {} layers; the last one there is {}", name_of(site), layers, last);
+Scores scores_of(const DecoderRun& run, const DecoderHead& head) {
+  Tensor x = run.hidden;
+  if (!run.reduced && run.head_rows.numel() != x.size(0))
+    x = x.index_select(0, run.head_rows.to(x.device(), at::kLong));
+  x = scale_norm_block(x, *head.gain, head.epsilon);
+  Scores scores;
+  scores.rows = run.head_rows;
+  if (has_classifier(head.kind)) {
+    scores.classes = head.outputs;
+    scores.dense = at::linear(x, head.weight->master);
+    return scores;
   }
+  scores.classes = head.vocabulary;
+  scores.hidden = x;
+  scores.weight = head.weight;
+  return scores;
 }
 
 DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass, const TableSizes& sizes,
                      std::int64_t layers, bool has_head, at::Device device) {
-  check_sites(wanted, pass, layers);
-  DecoderRun run{.wanted = wanted, .pass = pass, .packed = pack(batch, pass.stream, sizes, device)};
+  for (const Site& site : wanted.sites) {
+    if (site.stream != pass.stream) continue;
+    if (site.kind == Kind::pooled) fail("{}: a decoder has no pooler", name_of(site));
+    check_site(site, layers);
+  }
+  DecoderRun run{{.wanted = wanted, .pass = pass, .packed = pack(batch, pass.stream, sizes, device)}};
   const PackedRows& rows = run.packed.rows;
   run.rows = {.offsets = rows.offsets, .positions = rows.positions, .key_bias = {}, .rotary = {}, .cache = pass.cache};
   if (const Tensor& visible = run.packed.text.visible; visible.defined()) {
@@ -183,9 +151,7 @@ DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass,
     run.last_alone = run.head_rows.sizes() == last.sizes() && run.head_rows.to(at::kCPU).equal(last);
   }
   run.depth = run.head_rows.defined() || wanted.routing ? layers : 0;
-  for (const Site& site : wanted.sites)
-    if (site.stream == pass.stream)
-      run.depth = std::max<std::int64_t>(run.depth, site.layer + (reads_qkv(site.kind) ? 1 : 0));
+  run.reach_sites();
   return run;
 }
 

@@ -1,6 +1,5 @@
 #pragma once
-// What the families of decoders share: the head as a config states it, the table of weights, and the state of one
-// forward over packed rows.
+// What the families of decoders share: the table of weights, the state of one forward over packed rows, and the head.
 
 #include <string>
 #include <string_view>
@@ -8,19 +7,15 @@
 #include <vector>
 
 #include "core/model/blocks/decoder.h"
+#include "core/model/families/forward.h"
+#include "core/model/families/head.h"
 #include "core/model/model.h"
-#include "core/model/packed_text.h"
 #include "core/model/weight_table.h"
 
 namespace dsd {
 
-bool has_classifier(HeadKind head);
-
 // Error for a head that no decoder has.
 void check_decoder_head(const ModelOptions& options, std::string_view type);
-
-// The config as a checkpoint of this head states it; its architecture is "<stem>ForCausalLM" or another of the kind.
-ModelConfig with_decoder_head(ModelConfig config, const std::string& stem, HeadKind kind, std::int64_t outputs);
 
 // Adds entries to a table.
 class LayerTable {
@@ -44,6 +39,16 @@ struct DecoderSizes {
   bool tied = false;
 };
 
+template <class Config>
+DecoderSizes decoder_sizes(const Config& config) {
+  return {.hidden = config.hidden_size,
+          .heads = config.num_attention_heads,
+          .key_heads = config.num_key_value_heads,
+          .head_width = config.head_dim,
+          .vocabulary = config.vocab_size,
+          .tied = config.tie_word_embeddings};
+}
+
 // transformers gives its bare decoder no prefix.
 std::string decoder_prefix(HeadKind head);
 
@@ -64,30 +69,24 @@ void check_decoder_checkpoint(const Checkpoint& checkpoint, std::span<const Weig
                               std::initializer_list<std::string_view> groups);
 
 // One forward.
-struct DecoderRun {
-  const Wanted& wanted;
-  const Pass& pass;
-  PackedText packed;
+struct DecoderRun : ForwardRun {
   DecoderRows rows;
-  Tensor head_rows;         // [N] int32
   bool last_alone = false;  // the head reads each sequence's last row and no other
-  Tensor hidden;            // [T, H]; [S, H] once `reduced`
-  bool reduced = false;
-  std::int64_t depth = 0;  // layers that are needed
-  Outputs outputs;
 
-  bool wants(Site::Kind kind, std::int64_t layer) const;
-  bool wants_qkv(std::int64_t layer) const;
-  void capture(Site::Kind kind, std::int64_t layer, const Tensor& value);
-  void capture_qkv(std::int64_t layer, const Tensor& qkv, const DecoderShape& shape);
+  // Looks the words up, or takes what stands in for them.
+  void enter(const Weight& words);
   // Design rule 4: nothing is computed for rows that nobody reads.
   bool prunes(std::int64_t layer) const;
-  // The rows that the head reads, before its norm.
-  Tensor head_input() const;
 };
 
-// Error for a site that a decoder of so many layers has not.
-void check_sites(const Wanted& wanted, const Pass& pass, std::int64_t layers);
+// What follows the last layer.
+struct DecoderHead {
+  HeadKind kind = HeadKind::none;
+  std::int64_t outputs = 0, vocabulary = 0;
+  const Weight *gain = nullptr, *weight = nullptr;  // the norm before it; [V, H] or [C, H]
+  double epsilon = 0;
+};
+Scores scores_of(const DecoderRun& run, const DecoderHead& head);
 
 // Packs, sets positions (behind a cache, where there is one) and depth. Rotary tables are the family's.
 DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass, const TableSizes& sizes,

@@ -62,7 +62,7 @@ RotaryTable rotary_of(const Tensor& positions, std::int64_t head_width, double t
 }
 
 ExpertDecoder::ExpertDecoder(ModelConfig config, const ModelOptions& options)
-    : config_(with_decoder_head(config, class_stem(config), options.head, options.outputs)),
+    : config_(with_head(config, class_stem(config), options.head, options.outputs)),
       sizes_(*experts_of(config_.family)),
       head_(options.head),
       outputs_(options.outputs),
@@ -96,7 +96,7 @@ Outputs ExpertDecoder::forward(const Batch& batch, const Wanted& wanted, const P
   run.rows.distance_buckets = distance_buckets_;
   run_layers(run);
   if (pass.cache != nullptr) count_rows(*pass.cache, run.rows.offsets);
-  if (run.head_rows.defined()) run.outputs.heads.push_back(head(run));
+  if (run.head_rows.defined()) run.outputs.heads.push_back(scores_of(run, head()));
   return std::move(run.outputs);
 }
 
@@ -115,9 +115,7 @@ ExpertWeights ExpertDecoder::experts_in(const LayerSets& sets) const {
 }
 
 void ExpertDecoder::run_layers(DecoderRun& run) {
-  run.hidden = run.pass.embeddings.defined() ? run.pass.embeddings : look_up(weights_.words, run.packed.text.ids);
-  run.capture(Site::Kind::embedding, 0, run.hidden);
-  run.capture(Site::Kind::hidden, 0, run.hidden);
+  run.enter(weights_.words);
   for (std::int64_t index = 0; index < run.depth; ++index) run_layer(run, index);
 }
 
@@ -126,7 +124,7 @@ void ExpertDecoder::run_layer(DecoderRun& run, std::int64_t index) {
   const bool wants_qkv = run.wants_qkv(index), prune = run.prunes(index);
   run.rows.layer = static_cast<int>(index);
   auto [hidden, qkv] = decoder_attention_block(run.hidden, run.rows, attention_of(sets), shape_, prune, wants_qkv);
-  if (wants_qkv) run.capture_qkv(index, qkv, shape_);
+  if (wants_qkv) run.capture_qkv(index, qkv, shape_.heads * shape_.head_width, shape_.key_heads * shape_.head_width);
   run.reduced = prune;
   const ExpertsOutput mixed =
       experts_block(hidden, experts_in(sets), {sizes_.num_experts, sizes_.num_experts_per_tok, sizes_.rms_norm_eps});
@@ -135,19 +133,14 @@ void ExpertDecoder::run_layer(DecoderRun& run, std::int64_t index) {
   if (run.wanted.routing) run.outputs.routing.push_back({static_cast<int>(index), mixed.probabilities, mixed.chosen});
 }
 
-Scores ExpertDecoder::head(const DecoderRun& run) {
-  const Tensor x = scale_norm_block(run.head_input(), weights_.gain, sizes_.rms_norm_eps);
-  Scores scores;
-  scores.rows = run.head_rows;
-  if (has_classifier(head_)) {
-    scores.classes = outputs_;
-    scores.dense = at::linear(x, weights_.head.master);
-    return scores;
-  }
-  scores.classes = sizes_.vocab_size;
-  scores.hidden = x;
-  scores.weight = sizes_.tie_word_embeddings ? &weights_.words : &weights_.head;
-  return scores;
+DecoderHead ExpertDecoder::head() const {
+  const bool tied = head_ == HeadKind::next_token && sizes_.tie_word_embeddings;
+  return {.kind = head_,
+          .outputs = outputs_,
+          .vocabulary = sizes_.vocab_size,
+          .gain = &weights_.gain,
+          .weight = tied ? &weights_.words : &weights_.head,
+          .epsilon = sizes_.rms_norm_eps};
 }
 
 Tensor ExpertDecoder::embed(const Batch& batch, int stream) {

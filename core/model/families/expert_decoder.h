@@ -28,7 +28,7 @@ class ExpertDecoder final : public Model {
  private:
   void run_layers(DecoderRun& run);
   void run_layer(DecoderRun& run, std::int64_t index);
-  Scores head(const DecoderRun& run);
+  DecoderHead head() const;
   DecoderAttentionWeights attention_of(const LayerSets& sets) const;
   ExpertWeights experts_in(const LayerSets& sets) const;
 

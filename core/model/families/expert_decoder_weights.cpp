@@ -18,14 +18,7 @@ class Builder {
   Builder(const ExpertDecoderConfig& config, HeadKind head, WeightTable& table)
       : config_(config), prefix_(decoder_prefix(head)), table_(table) {}
 
-  DecoderSizes sizes() const {
-    return {.hidden = config_.hidden_size,
-            .heads = config_.num_attention_heads,
-            .key_heads = config_.num_key_value_heads,
-            .head_width = config_.head_dim,
-            .vocabulary = config_.vocab_size,
-            .tied = config_.tie_word_embeddings};
-  }
+  DecoderSizes sizes() const { return decoder_sizes(config_); }
 
   void add_attention(const Place& place, DecoderAttentionWeights& weights, std::int64_t buckets) {
     const std::int64_t hidden = config_.hidden_size, width = config_.num_attention_heads * config_.head_dim;

@@ -10,7 +10,6 @@
 
 #include "core/base/error.h"
 #include "core/model/blocks/cache.h"
-#include "core/model/packed_text.h"
 
 namespace dsd {
 namespace {
@@ -48,8 +47,7 @@ RotaryTable make_rotary(std::int64_t count, std::int64_t head_width, double thet
 }
 
 Llama::Llama(ModelConfig config, const ModelOptions& options)
-    : config_(
-          with_decoder_head(config, class_stem(std::get<LlamaConfig>(config.family)), options.head, options.outputs)),
+    : config_(with_head(config, class_stem(std::get<LlamaConfig>(config.family)), options.head, options.outputs)),
       llama_(std::get<LlamaConfig>(config_.family)),
       head_(options.head),
       outputs_(options.outputs),
@@ -78,14 +76,12 @@ Outputs Llama::forward(const Batch& batch, const Wanted& wanted, const Pass& pas
   run.rows.rotary = rotary(last_position(run, llama_.max_position_embeddings) + 1);
   run_layers(run);
   if (pass.cache != nullptr) count_rows(*pass.cache, run.rows.offsets);
-  if (run.head_rows.defined()) run.outputs.heads.push_back(head(run));
+  if (run.head_rows.defined()) run.outputs.heads.push_back(scores_of(run, head()));
   return std::move(run.outputs);
 }
 
 void Llama::run_layers(DecoderRun& run) {
-  run.hidden = run.pass.embeddings.defined() ? run.pass.embeddings : look_up(weights_.words, run.packed.text.ids);
-  run.capture(Site::Kind::embedding, 0, run.hidden);
-  run.capture(Site::Kind::hidden, 0, run.hidden);
+  run.enter(weights_.words);
   const DecoderShape shape{.heads = llama_.num_attention_heads,
                            .key_heads = llama_.num_key_value_heads,
                            .head_width = llama_.head_dim,
@@ -96,26 +92,21 @@ void Llama::run_layers(DecoderRun& run) {
     const bool wants_qkv = run.wants_qkv(index), prune = run.prunes(index);
     run.rows.layer = static_cast<int>(index);
     auto [hidden, qkv] = decoder_attention_block(run.hidden, run.rows, layer.attention, shape, prune, wants_qkv);
-    if (wants_qkv) run.capture_qkv(index, qkv, shape);
+    if (wants_qkv) run.capture_qkv(index, qkv, shape.heads * shape.head_width, shape.key_heads * shape.head_width);
     run.reduced = prune;
     run.hidden = gated_mlp_block(hidden, layer.mlp, llama_.rms_norm_eps);
     run.capture(Site::Kind::hidden, index + 1, run.hidden);
   }
 }
 
-Scores Llama::head(const DecoderRun& run) {
-  const Tensor x = scale_norm_block(run.head_input(), weights_.gain, llama_.rms_norm_eps);
-  Scores scores;
-  scores.rows = run.head_rows;
-  if (has_classifier(head_)) {
-    scores.classes = outputs_;
-    scores.dense = at::linear(x, weights_.head.master);
-    return scores;
-  }
-  scores.classes = llama_.vocab_size;
-  scores.hidden = x;
-  scores.weight = llama_.tie_word_embeddings ? &weights_.words : &weights_.head;
-  return scores;
+DecoderHead Llama::head() const {
+  const bool tied = head_ == HeadKind::next_token && llama_.tie_word_embeddings;
+  return {.kind = head_,
+          .outputs = outputs_,
+          .vocabulary = llama_.vocab_size,
+          .gain = &weights_.gain,
+          .weight = tied ? &weights_.words : &weights_.head,
+          .epsilon = llama_.rms_norm_eps};
 }
 
 Tensor Llama::embed(const Batch& batch, int stream) {

@@ -26,7 +26,7 @@ class Llama final : public Model {
 
  private:
   void run_layers(DecoderRun& run);
-  Scores head(const DecoderRun& run);
+  DecoderHead head() const;
   RotaryTable rotary(std::int64_t positions);
 
   ModelConfig config_;

@@ -6,20 +6,11 @@
 namespace dsd {
 namespace {
 
-DecoderSizes sizes_of(const LlamaConfig& config) {
-  return {.hidden = config.hidden_size,
-          .heads = config.num_attention_heads,
-          .key_heads = config.num_key_value_heads,
-          .head_width = config.head_dim,
-          .vocabulary = config.vocab_size,
-          .tied = config.tie_word_embeddings};
-}
-
 void add_layer(const LlamaConfig& config, const std::string& prefix, int index, LlamaLayer& layer, WeightTable& table) {
   const std::int64_t hidden = config.hidden_size, inner = config.intermediate_size;
   const std::int64_t width = config.num_attention_heads * config.head_dim;
   LayerTable entries(table, fmt::format("{}layers.{}.", prefix, index), index);
-  const DecoderSizes sizes = sizes_of(config);
+  const DecoderSizes sizes = decoder_sizes(config);
   DecoderAttentionWeights& attention = layer.attention;
   entries.add("attention.norm.weight", attention.gain, 0, WeightUse::gain, {{"input_layernorm.weight", hidden}});
   entries.add("attention.qkv.weight", attention.qkv, hidden, WeightUse::product, qkv_parts(sizes, "weight"));
@@ -44,11 +35,11 @@ void add_layer(const LlamaConfig& config, const std::string& prefix, int index, 
 
 WeightTable llama_weight_table(const LlamaConfig& config, HeadKind head, std::int64_t outputs, LlamaWeights& weights) {
   WeightTable table;
-  add_words(sizes_of(config), head, weights.words, table);
+  add_words(decoder_sizes(config), head, weights.words, table);
   weights.layers.resize(static_cast<std::size_t>(config.num_hidden_layers));
   for (std::size_t i = 0; i < weights.layers.size(); ++i)
     add_layer(config, decoder_prefix(head), static_cast<int>(i), weights.layers[i], table);
-  add_head(sizes_of(config), head, outputs, weights.gain, weights.head, table);
+  add_head(decoder_sizes(config), head, outputs, weights.gain, weights.head, table);
   return table;
 }
 
