@@ -67,15 +67,21 @@ void add_length(Overrides& overrides, std::int64_t length) {
     overrides.push_back(fmt::format("{}={}", key, std::max<std::int64_t>(length, EvalConfig().tokens)));
 }
 
-// How the run of a language model read its text.
-Overrides text_of_run(const Recipe& run, const EvalOptions& options) {
+// The files of a run, and where their text stands.
+Overrides files_of_run(const Recipe& run) {
   Overrides overrides;
   add_text(overrides, "data.train", run.data.train);
   add_text(overrides, "data.dev", run.data.dev);
   add_text(overrides, "data.test", run.data.test);
+  add_text(overrides, "data.columns.text", run.data.columns.text);
+  return overrides;
+}
+
+// How the run of a language model read its text.
+Overrides text_of_run(const Recipe& run, const EvalOptions& options) {
+  Overrides overrides = files_of_run(run);
   add_text(overrides, "data.separator", run.data.separator);
   add_text(overrides, "data.prompt_template", run.data.prompt_template);
-  add_text(overrides, "data.columns.text", run.data.columns.text);
   add_text(overrides, "data.columns.prompt", run.data.columns.prompt);
   add_text(overrides, "data.columns.answer", run.data.columns.answer);
   add_text(overrides, "data.columns.input", run.data.columns.input);
@@ -104,11 +110,7 @@ Overrides data_of_run(const EvalOptions& options) {
     const Recipe run = recipe_of_run(model);
     if (run.task != own->name) continue;
     if (own->kind == TaskKind::next_token) return text_of_run(run, options);
-    Overrides overrides;
-    add_text(overrides, "data.train", run.data.train);
-    add_text(overrides, "data.dev", run.data.dev);
-    add_text(overrides, "data.test", run.data.test);
-    add_text(overrides, "data.columns.text", run.data.columns.text);
+    Overrides overrides = files_of_run(run);
     add_text(overrides, "data.columns.text_pair", run.data.columns.text_pair);
     add_text(overrides, "data.columns.label", run.data.columns.label);
     std::vector<std::string> labels;

@@ -4,14 +4,11 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "losses/scores.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
 namespace {
-
-std::int64_t row_count(const Scores& scores) {
-  return scores.hidden.defined() ? scores.hidden.size(0) : scores.dense.size(0);
-}
 
 void check_rows(std::int64_t teacher, std::int64_t student) {
   if (teacher != student) fail("the teacher gives {} rows of scores and the student {}", teacher, student);

@@ -6,50 +6,12 @@
 #include <torch/csrc/autograd/functions/utils.h>
 
 #include "core/base/error.h"
+#include "core/types/dense_gradient.h"
 #include "kernels/gemm.h"
+#include "losses/scores.h"
 
 namespace dsd {
 namespace {
-
-// Classes of one product: where a processor widens bf16 operands, their copies stay this small.
-constexpr std::int64_t kProductClasses = 4096;
-
-template <class Body>
-void each_product(std::int64_t classes, at::Device device, Body body) {
-  const std::int64_t step = device.is_cpu() ? kProductClasses : classes;
-  for (std::int64_t first = 0; first < classes; first += step) body(first, std::min(step, classes - first));
-}
-
-const Tensor& matrix_of(const Scores& scores) {
-  const Weight& weight = *scores.weight;
-  return weight.shadow.defined() ? weight.shadow : weight.master;
-}
-
-// Rows of hidden states as the products read them.
-Tensor operand_rows(const Scores& scores, std::int64_t first, std::int64_t count, at::ScalarType type) {
-  return scores.hidden.detach().narrow(0, first, count).to(type).contiguous();
-}
-
-// Products of rows with the vocabulary, [count, V] fp32 in `out`, biased and not yet scaled. Dense scores are copied.
-void multiply_out(const Scores& scores, std::int64_t first, std::int64_t count, const Tensor& out) {
-  const std::int64_t classes = out.size(1);
-  if (!scores.hidden.defined()) {
-    out.copy_(scores.dense.narrow(0, first, count).narrow(1, 0, classes));
-    return;
-  }
-  const Tensor matrix = matrix_of(scores).detach();
-  const Tensor rows = operand_rows(scores, first, count, matrix.scalar_type());
-  each_product(classes, out.device(), [&](std::int64_t from, std::int64_t width) {
-    gemm(rows, matrix.narrow(0, from, width).t(), out.narrow(1, from, width), false);
-  });
-  if (scores.bias.defined()) out.add_(scores.bias.detach().narrow(0, 0, classes));
-}
-
-Tensor gradient_buffer(const Tensor& master) {
-  Tensor& gradient = master.mutable_grad();
-  if (!gradient.defined()) gradient = at::zeros_like(master, at::MemoryFormat::Contiguous);
-  return gradient;
-}
 
 // Hands the gradient that the walk has made to the hidden states.
 class VocabularyNode : public torch::autograd::Node {
@@ -95,8 +57,8 @@ struct Backward {
 
   void add(const Tensor& gradient, std::int64_t first) const {
     const std::int64_t count = gradient.size(0), classes = gradient.size(1);
-    const Tensor matrix = matrix_of(student).detach();
-    const Tensor rows = operand_rows(student, first, count, gradient.scalar_type());
+    const Tensor matrix = head_matrix(student).detach();
+    const Tensor rows = student.hidden.detach().narrow(0, first, count).to(gradient.scalar_type()).contiguous();
     each_product(classes, gradient.device(), [&](std::int64_t from, std::int64_t width) {
       const Tensor part = gradient.narrow(1, from, width);
       if (hidden.defined()) gemm(part, matrix.narrow(0, from, width), hidden.narrow(0, first, count), from > 0);
@@ -112,8 +74,8 @@ Backward backward_of(const Scores& student, bool grad_mode) {
   if (student.hidden.requires_grad())
     backward.hidden = at::empty(student.hidden.sizes(), student.hidden.options().dtype(at::kFloat));
   if (student.weight->master.defined() && student.weight->master.requires_grad())
-    backward.weight = gradient_buffer(student.weight->master);
-  if (student.bias.defined() && student.bias.requires_grad()) backward.bias = gradient_buffer(student.bias);
+    backward.weight = dense_gradient(student.weight->master);
+  if (student.bias.defined() && student.bias.requires_grad()) backward.bias = dense_gradient(student.bias);
   return backward;
 }
 
@@ -122,7 +84,7 @@ void set_teacher(VocabularyTile& tile, const CheckedTeacher& teacher, std::int64
   const at::Device device = tile.student.device();
   if (teacher.scores != nullptr) {
     tile.teacher = buffer(count, tile.student.size(1), device, 1);
-    multiply_out(*teacher.scores, first, count, tile.teacher);
+    multiply_out(*teacher.scores, first, tile.teacher);
     tile.teacher_scale = teacher.scores->scale, tile.teacher_soft_cap = teacher.scores->soft_cap;
   }
   if (teacher.top != nullptr) {
@@ -139,12 +101,12 @@ VocabularyTotals walk(const VocabularyWork& work, const CheckedTeacher& teacher,
   for (std::int64_t first = 0; first < rows; first += work.tile_rows) {
     const std::int64_t count = std::min(work.tile_rows, rows - first);
     VocabularyTile tile{.student = buffer(count, classes, student.hidden.device(), 0), .terms = work.terms};
-    multiply_out(student, first, count, tile.student);
+    multiply_out(student, first, tile.student);
     tile.scale = student.scale, tile.soft_cap = student.soft_cap;
     set_teacher(tile, teacher, first, count);
     if (work.terms.cross_entropy != 0) tile.labels = work.labels.narrow(0, first, count).to(at::kInt).contiguous();
     tile.wants_gradient = backward.wanted();
-    tile.bf16 = matrix_of(student).scalar_type() == at::kBFloat16;
+    tile.bf16 = head_matrix(student).scalar_type() == at::kBFloat16;
     all += vocabulary_rows(tile);
     if (backward.wanted()) backward.add(gradient_of(tile), first);
   }

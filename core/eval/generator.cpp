@@ -7,7 +7,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/json.h"
-#include "core/model/scores.h"
+#include "losses/scores.h"
 
 namespace dsd {
 namespace {

@@ -8,7 +8,7 @@
 #include <numbers>
 
 #include "core/base/error.h"
-#include "core/model/scores.h"
+#include "losses/scores.h"
 
 namespace dsd {
 

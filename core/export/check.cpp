@@ -5,7 +5,7 @@
 
 #include "core/base/error.h"
 #include "core/formats/checkpoint.h"
-#include "core/model/scores.h"
+#include "losses/scores.h"
 
 namespace dsd {
 namespace {

@@ -35,13 +35,7 @@ void put_token(Json& json, const char* key, const std::optional<std::int64_t>& i
 
 // `name` is the stem of the classes in the file of `type`, which travels beside config.json.
 void put_shared(Json& json, const ExpertDecoderConfig& config, const std::string& type, const std::string& name) {
-  put(json, "vocab_size", config.vocab_size);
-  put(json, "hidden_size", config.hidden_size);
-  put(json, "num_hidden_layers", config.num_hidden_layers);
-  put(json, "num_attention_heads", config.num_attention_heads);
-  put(json, "num_key_value_heads", config.num_key_value_heads);
-  put(json, "head_dim", config.head_dim);
-  put(json, "intermediate_size", config.intermediate_size);
+  put_decoder_sizes(json, config);
   put(json, "num_experts", config.num_experts);
   put(json, "num_experts_per_tok", config.num_experts_per_tok);
   put(json, "router_aux_loss_coef", config.router_aux_loss_coef);

@@ -121,13 +121,7 @@ LlamaConfig read_llama(const ConfigKeys& keys, const std::string& type) {
 }
 
 void put_llama(Json& json, const LlamaConfig& config) {
-  put(json, "vocab_size", config.vocab_size);
-  put(json, "hidden_size", config.hidden_size);
-  put(json, "num_hidden_layers", config.num_hidden_layers);
-  put(json, "num_attention_heads", config.num_attention_heads);
-  put(json, "num_key_value_heads", config.num_key_value_heads);
-  put(json, "head_dim", config.head_dim);
-  put(json, "intermediate_size", config.intermediate_size);
+  put_decoder_sizes(json, config);
   put(json, "hidden_act", "silu");
   put(json, "max_position_embeddings", config.max_position_embeddings);
   put(json, "rms_norm_eps", config.rms_norm_eps);

@@ -29,4 +29,16 @@ void put(Json& json, const char* key, const T& value) {
   else if (*found != fresh) *found = std::move(fresh);
 }
 
+// The sizes of any decoder.
+template <class Decoder>
+void put_decoder_sizes(Json& json, const Decoder& config) {
+  put(json, "vocab_size", config.vocab_size);
+  put(json, "hidden_size", config.hidden_size);
+  put(json, "num_hidden_layers", config.num_hidden_layers);
+  put(json, "num_attention_heads", config.num_attention_heads);
+  put(json, "num_key_value_heads", config.num_key_value_heads);
+  put(json, "head_dim", config.head_dim);
+  put(json, "intermediate_size", config.intermediate_size);
+}
+
 }  // namespace dsd

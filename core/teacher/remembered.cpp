@@ -8,8 +8,8 @@
 #include <unordered_set>
 
 #include "core/base/error.h"
-#include "core/model/scores.h"
 #include "core/teacher/pick.h"
+#include "losses/scores.h"
 
 namespace dsd {
 namespace {

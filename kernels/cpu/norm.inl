@@ -17,17 +17,13 @@ struct NormOutput {
   std::int32_t place, position;
 };
 
-inline Floats only(Floats value, std::int64_t left) {
-  return left >= kLanes || reinterpret_cast<Ints>(lane_numbers()) < static_cast<std::int32_t>(left) ? value : Floats{};
-}
-
 // `row` holds the sum to be normalised, `total` the sum of its elements.
 inline void normalise(const float* row, float total, const NormOutput& to) {
   const float mean = to.centred ? total / static_cast<float>(to.width) : 0.0f;
   Floats squares{};
   for (std::int64_t column = 0; column < to.width; column += kLanes) {
     const Floats difference = load(row + column, to.width - column) - mean;
-    squares = fma(difference, to.width - column >= kLanes ? difference : only(difference, to.width - column), squares);
+    squares = fma(difference, past_the_end(difference, to.width - column, 0.0f), squares);
   }
   const float variance = sum(squares) / static_cast<float>(to.width);
   const float inverse = 1.0f / square_root(splat(variance + to.epsilon))[0];

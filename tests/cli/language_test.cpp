@@ -119,12 +119,7 @@ TEST_CASE("gradients do not depend on the cut into micro-batches, and a resumed 
         {"--student", (shop / "decoder").string(), "--set", "train.max_steps=5", "--set", "train.tokens=" + tokens}));
     INFO(finished.error);
     REQUIRE(finished.code == 0);
-    std::vector<double> numbers;
-    std::istringstream lines(bytes_of(shop / run / "log.jsonl"));
-    for (std::string line; std::getline(lines, line);)
-      if (const auto json = nlohmann::json::parse(line); json.contains("gradient_norm"))
-        numbers.insert(numbers.end(), {json["loss"].get<double>(), json["gradient_norm"].get<double>()});
-    return numbers;
+    return losses_of(shop / run);
   };
   const auto whole = losses("whole", "100000"), cut = losses("cut", "8");
   REQUIRE(whole.size() == 10);

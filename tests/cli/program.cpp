@@ -6,6 +6,8 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "core/base/error.h"
 #include "core/base/files.h"
@@ -119,6 +121,15 @@ std::vector<std::string> Workshop::train(const std::string& run, const std::vect
                                      "--run", (path_ / run).string(),         "--threads", "1"};
   arguments.insert(arguments.end(), more.begin(), more.end());
   return arguments;
+}
+
+std::vector<double> losses_of(const std::filesystem::path& run) {
+  std::vector<double> numbers;
+  std::istringstream lines(bytes_of(run / "log.jsonl"));
+  for (std::string line; std::getline(lines, line);)
+    if (const auto json = nlohmann::json::parse(line); json.contains("gradient_norm"))
+      numbers.insert(numbers.end(), {json["loss"].get<double>(), json["gradient_norm"].get<double>()});
+  return numbers;
 }
 
 }  // namespace dsd::test

@@ -42,4 +42,7 @@ class Workshop {
 
 std::string bytes_of(const std::filesystem::path& file);
 
+// Loss and gradient norm of each step of a run, in turn.
+std::vector<double> losses_of(const std::filesystem::path& run);
+
 }  // namespace dsd::test

@@ -46,7 +46,9 @@ std::int64_t peak_memory() {
   }
 }
 
-TEST_CASE("the child that is measured" * doctest::skip()) {
+// The process that is measured: loads the file that it was started for.
+template <class Check>
+void load_in_child(const std::string& task_name, Check check) {
   const char* file = std::getenv("DSD_ROWS");
   const char* out = std::getenv("DSD_PEAK");
   CHECK((file == nullptr) == (out == nullptr));
@@ -54,30 +56,24 @@ TEST_CASE("the child that is measured" * doctest::skip()) {
   const Folder folder;
   DataConfig config = testing::data_at(fs::path(file).parent_path().string());
   config.train = fs::path(file).filename().string();
-  const Task task = find_task("classification", config);
+  const Task task = find_task(task_name, config);
   const Tokenizer tokenizer = testing::letter_tokenizer(folder);
   Dataset data;
   data.append(task, config, split_files(task, config, Split::train).front(), tokenizer, 0);
-  Plan plan(data, 32, 1);
-  const auto step = plan.step(3);
-  CHECK(make_batch(data, step, task.kind, ReadRow::first, 0).streams[0].count() == 32);
+  check(data, task);
   std::ofstream(out) << peak_memory();
 }
 
+TEST_CASE("the child that is measured" * doctest::skip()) {
+  load_in_child("classification", [](const Dataset& data, const Task& task) {
+    Plan plan(data, 32, 1);
+    const auto step = plan.step(3);
+    CHECK(make_batch(data, step, task.kind, ReadRow::first, 0).streams[0].count() == 32);
+  });
+}
+
 TEST_CASE("the child that reads a text" * doctest::skip()) {
-  const char* file = std::getenv("DSD_ROWS");
-  const char* out = std::getenv("DSD_PEAK");
-  CHECK((file == nullptr) == (out == nullptr));
-  if (file == nullptr || out == nullptr) return;
-  const Folder folder;
-  DataConfig config = testing::data_at(fs::path(file).parent_path().string());
-  config.train = fs::path(file).filename().string();
-  const Task task = find_task("language_model", config);
-  const Tokenizer tokenizer = testing::letter_tokenizer(folder);
-  Dataset data;
-  data.append(task, config, split_files(task, config, Split::train).front(), tokenizer, 0);
-  CHECK(data.targets() > 1'000'000);
-  std::ofstream(out) << peak_memory();
+  load_in_child("language_model", [](const Dataset& data, const Task&) { CHECK(data.targets() > 1'000'000); });
 }
 
 TEST_CASE("ten times the text of one document raises the peak by under 20 MiB") {

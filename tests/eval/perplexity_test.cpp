@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "core/eval/evaluator.h"
-#include "core/model/scores.h"
+#include "losses/scores.h"
 #include "tests/eval/support.h"
 
 #include "tests/check.h"

@@ -8,6 +8,8 @@
 #include "core/formats/safetensors.h"
 #include "core/model/blocks/decoder.h"
 #include "tests/model/batches.h"
+// Last: it replaces LibTorch's CHECK.
+#include "tests/check.h"
 
 namespace dsd {
 
@@ -16,7 +18,7 @@ struct Expected {
   bool has(const std::string& name) const { return file.find(name) != nullptr; }
   Tensor at(const std::string& name) const {
     const TensorInfo* info = file.find(name);
-    if (info == nullptr) throw std::runtime_error("the golden file has no " + name);
+    REQUIRE((info != nullptr));
     const Tensor tensor = at::empty(info->shape, info->dtype == Dtype::f32 ? at::kFloat : at::kInt);
     if (!info->bytes.empty()) std::memcpy(tensor.mutable_data_ptr(), info->bytes.data(), info->bytes.size());
     return tensor;

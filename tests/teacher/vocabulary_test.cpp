@@ -5,9 +5,9 @@
 #include <functional>
 
 #include "core/base/files.h"
-#include "core/model/scores.h"
 #include "core/teacher/pick.h"
 #include "core/teacher/remembered.h"
+#include "losses/scores.h"
 #include "tests/teacher/support.h"
 
 #include "tests/check.h"

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/base/error.h"
+#include "core/types/dense_gradient.h"
 #include "kernels/gemm.h"
 
 namespace dsd {
@@ -66,11 +67,7 @@ void add_rows(const Tensor& sums, const Tensor& rows, const Tensor& values) {
               values.const_data_ptr<float>());
 }
 
-Tensor dense_gradient(const Weight& weight) {
-  Tensor& gradient = weight.master.mutable_grad();
-  if (!gradient.defined()) gradient = at::zeros_like(weight.master, at::MemoryFormat::Contiguous);
-  return gradient;
-}
+Tensor dense_gradient(const Weight& weight) { return dense_gradient(weight.master); }
 
 void add_row_gradient(const Weight& table, const Tensor& ids, const Tensor& values) {
   const at::NoGradGuard no_grad;
