@@ -95,6 +95,15 @@ struct RecipeOptions {
 };
 int run_recipe(const RecipeOptions& options);
 
+struct PresetOptions {
+  std::vector<std::string> names;
+  Overrides overrides;
+};
+int run_preset(const PresetOptions& options);
+
+// What `preset` prints for one file or name.
+std::string preset_report(const std::string& name, const Overrides& overrides);
+
 struct InitOptions {
   std::string data, out = "recipe.yaml", teacher;
   bool force = false;

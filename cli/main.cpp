@@ -193,6 +193,13 @@ Command init_command(CLI::App& root, InitOptions& options) {
   return {app, [&options] { return run_init(options); }};
 }
 
+Command preset_command(CLI::App& root, PresetOptions& options) {
+  auto* app = root.add_subcommand("preset", "Print the sizes of a preset's model, counted without allocating it");
+  app->add_option("names", options.names, "Presets of recipes/teachers/ by name, or files")->required();
+  add_set(app, &options.overrides);
+  return {app, [&options] { return run_preset(options); }};
+}
+
 std::vector<Command> recipe_commands(CLI::App& root, RecipeOptions& options) {
   auto* app = root.add_subcommand("recipe", "Check, show, explain or list recipes");
   app->require_subcommand(1);
@@ -232,11 +239,13 @@ int dispatch(int argc, char** argv) {
   LossOptions loss;
   TokenizeOptions tokenize;
   InitOptions init;
+  PresetOptions preset;
   RecipeOptions recipe;
   std::vector<Command> commands{
       train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
       export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
       generate_command(app, generate), loss_command(app, loss),         init_command(app, init)};
+  commands.push_back(preset_command(app, preset));
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

@@ -182,7 +182,7 @@ DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass,
     const Tensor last = last_rows_of(rows.offsets);
     run.last_alone = run.head_rows.sizes() == last.sizes() && run.head_rows.to(at::kCPU).equal(last);
   }
-  run.depth = run.head_rows.defined() || wanted.routing ? layers : 0;
+  run.depth = run.head_rows.defined() || wanted.routing || pass.cache != nullptr ? layers : 0;
   for (const Site& site : wanted.sites)
     if (site.stream == pass.stream)
       run.depth = std::max<std::int64_t>(run.depth, site.layer + (reads_qkv(site.kind) ? 1 : 0));
