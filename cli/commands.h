@@ -89,9 +89,10 @@ struct TokenizeOptions {
 int run_tokenize(const TokenizeOptions& options);
 
 struct InspectOptions {
-  std::string path;
-  std::string json;    // empty: none
-  std::string unpack;  // folder to write a GGUF file's Hugging Face files to; empty: none
+  std::string path;     // of a checkpoint, a GGUF file, a run, or a preset's name or file
+  Overrides overrides;  // a preset's
+  std::string json;     // empty: none
+  std::string unpack;   // folder to write a GGUF file's Hugging Face files to; empty: none
 };
 int run_inspect(const InspectOptions& options);
 

@@ -58,7 +58,7 @@ Drift compare(Model& source, Model& exported, const Dataset& sample) {
   std::size_t next = 0;
   return measure_drift(source, exported, [&]() -> std::optional<Batch> {
     if (next == pieces.size()) return std::nullopt;
-    return make_batch(sample, pieces[next++], TaskKind::classes, ReadRow::first, 0);
+    return make_batch(sample, pieces[next++], TaskKind::classes, 0);
   });
 }
 

@@ -14,6 +14,8 @@
 #include "core/formats/safetensors.h"
 #include "core/model/model.h"
 #include "core/text/tokenizer.h"
+#include "losses/scores.h"
+#include "losses/vocabulary_head.h"
 
 namespace dsd {
 namespace {
@@ -43,7 +45,6 @@ Batch to_batch(const PackedIds& packed) {
                            .positions = to_tensor(packed.positions),
                            .segments = to_tensor(packed.segments),
                            .spans = {}});
-  batch.rows.push_back(batch.streams[0].offsets.slice(0, 0, -1));
   return batch;
 }
 
@@ -81,20 +82,43 @@ std::vector<Encoding> encode_lines(const Tokenizer& tokenizer, const std::string
   return lines;
 }
 
+// Scores of classes, one row a line, or of a vocabulary, one row a token: those are multiplied out as they are written.
+struct Logits {
+  std::vector<Scores> pieces;
+
+  TensorToWrite to_write() const {
+    std::vector<std::int64_t> shape{0, class_count(pieces.at(0))};
+    for (const Scores& piece : pieces) shape[0] += row_count(piece);
+    return {.name = "logits", .dtype = Dtype::f32, .shape = std::move(shape), .write = [this](const Sink& sink) {
+              for (const Scores& piece : pieces)
+                for (std::int64_t row = 0; row < row_count(piece); row += kTileRows) {
+                  const Tensor tile = tile_logits(piece, row, std::min(kTileRows, row_count(piece) - row)).contiguous();
+                  sink({static_cast<const char*>(tile.const_data_ptr()), tile.nbytes()});
+                }
+            }};
+  }
+};
+
 struct Features {
   Column ids{.name = "ids", .dtype = Dtype::i64, .pieces = {}};
   Column offsets{.name = "offsets", .dtype = Dtype::i64, .pieces = {}};
-  Column logits{.name = "logits", .pieces = {}};
+  Logits logits;
   std::vector<Column> hidden;
   std::int64_t tokens = 0, lines = 0;
 };
 
+bool tells_tokens(Model& model) {
+  const HeadKind head = frozen_options(model.config()).head;
+  return head == HeadKind::next_token || head == HeadKind::masked_tokens;
+}
+
 void add_batch(Model& model, const PackedIds& packed, const Wanted& wanted, Features* features) {
-  const Batch batch = to_batch(packed);
+  Batch batch = to_batch(packed);
+  if (tells_tokens(model)) batch.rows.push_back(at::arange(packed.tokens(), at::kInt));
   const Outputs outputs = model.forward(batch, wanted, {});
   for (std::size_t i = 0; i < features->hidden.size(); ++i)
     features->hidden[i].pieces.push_back(outputs.at(wanted.sites[i]).contiguous());
-  if (wanted.heads) features->logits.pieces.push_back(outputs.heads.at(0).dense.contiguous());
+  if (wanted.heads) features->logits.pieces.push_back(outputs.heads.at(0));
   features->ids.pieces.push_back(batch.streams[0].ids.to(at::kLong));
   // A batch's first offset is where the one before ended.
   const Tensor offsets = batch.streams[0].offsets.to(at::kLong) + features->tokens;
@@ -136,9 +160,7 @@ int run_features(const FeaturesOptions& options) {
   const Tokenizer tokenizer = Tokenizer::load(folder);
   const std::vector<Encoding> lines = encode_lines(tokenizer, options.file, std::min(options.max_length, positions));
 
-  // Logits over a vocabulary are as many as the tokens times the vocabulary: they are left out.
-  const HeadKind head = frozen_options(config).head;
-  const bool has_logits = head == HeadKind::classes || head == HeadKind::values;
+  const bool has_logits = frozen_options(config).head != HeadKind::none;
   const auto model = load_frozen_model(folder);
   const Features features = compute(*model, lines, has_logits);
 

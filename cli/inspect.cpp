@@ -3,6 +3,7 @@
 #include <map>
 
 #include "cli/commands.h"
+#include "cli/preset_report.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/formats/checkpoint.h"
@@ -10,6 +11,8 @@
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
 #include "core/formats/tokenizer_files.h"
+#include "core/recipe/preset.h"
+#include "core/recipe/shelf.h"
 
 namespace dsd {
 namespace {
@@ -197,9 +200,32 @@ void unpack(const fs::path& file, const fs::path& folder) {
   });
 }
 
+// A file of YAML, or the name of a preset that no folder here has.
+std::optional<fs::path> preset_file(const std::string& name) {
+  const fs::path path(name);
+  if (path.extension() == ".yaml") return find_preset(name);
+  const auto ready = ready_presets();
+  const bool named = std::ranges::find(ready, name, &ShelfEntry::name) != ready.end() && !fs::exists(path);
+  return named ? std::optional(find_preset(name)) : std::nullopt;
+}
+
+int inspect_preset(const fs::path& path, const InspectOptions& options) {
+  if (!options.unpack.empty()) fail_as(ExitCode::bad_input, "{}: a preset has no weights to unpack", path.string());
+  const PresetReport report = preset_report(path, options.overrides);
+  const Json json = {{"path", path.string()},
+                     {"format", "preset"},
+                     {"parameters", {{"stored", report.counts.stored}, {"effective", report.counts.effective}}}};
+  if (!options.json.empty()) write_atomically(options.json, write_json(json));
+  fmt::print("{}", report.text);
+  return static_cast<int>(ExitCode::done);
+}
+
 }  // namespace
 
 int run_inspect(const InspectOptions& options) {
+  if (const auto preset = preset_file(options.path)) return inspect_preset(*preset, options);
+  if (!options.overrides.empty())
+    fail_as(ExitCode::bad_input, "{} holds weights, and '--set' changes a preset's sizes alone", options.path);
   const fs::path path = resolved(options.path);
   if (!options.unpack.empty()) unpack(path, options.unpack);
   const Inspected found = is_gguf(path) ? inspect_gguf(path) : inspect_checkpoint(path);

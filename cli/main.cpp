@@ -188,9 +188,12 @@ Command tokenize_command(CLI::App& root, TokenizeOptions& options) {
 }
 
 Command inspect_command(CLI::App& root, InspectOptions& options) {
-  auto* app = root.add_subcommand("inspect", "List what a checkpoint holds: tensors, types, sizes, a checksum");
-  app->add_option("path", options.path, "Model folder, run folder, org/name, safetensors file or GGUF file")
+  auto* app =
+      root.add_subcommand("inspect", "List what a checkpoint holds (tensors, types, sizes, a checksum), or a preset");
+  app->add_option("path", options.path,
+                  "Model folder, run folder, org/name, safetensors file, GGUF file, or a preset of recipes/teachers/")
       ->required();
+  add_set(app, &options.overrides);
   app->add_option("--json", options.json, "Write the listing to this file");
   app->add_option("--unpack", options.unpack,
                   "Write a GGUF file's config, tokenizer and weights (fp32) in Hugging Face layout to this folder");

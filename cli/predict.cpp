@@ -96,7 +96,7 @@ class Predictor {
   // [N, C] probabilities, or [N, 1] values.
   Tensor scores_of(std::span<const Example> examples) {
     const at::NoGradGuard no_gradients;
-    const Outputs outputs = model_->forward(make_batch(examples, ReadRow::first), Wanted{}, Pass{});
+    const Outputs outputs = model_->forward(make_batch(examples), Wanted{}, Pass{});
     const Tensor logits = outputs.heads.at(0).dense.to(at::kCPU, at::kDouble);
     return values_ ? logits : logits.softmax(1);
   }

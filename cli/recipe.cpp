@@ -45,8 +45,12 @@ int list_recipes() {
   const auto recipes = ready_recipes();
   if (recipes.empty()) fail("no recipes here, and none beside the program; run it where a folder recipes/ is");
   std::size_t width = 0;
-  for (const auto& [name, purpose] : recipes) width = std::max(width, name.size());
-  for (const auto& [name, purpose] : recipes) fmt::print("{:<{}}  {}\n", name, width, purpose);
+  const auto presets = ready_presets();
+  for (const auto* shelf : {&recipes, &presets})
+    for (const auto& entry : *shelf) width = std::max(width, entry.name.size());
+  for (const auto& entry : recipes) fmt::print("{:<{}}  {}\n", entry.name, width, entry.purpose);
+  fmt::print("\npresets, for student.preset:\n");
+  for (const auto& entry : presets) fmt::print("{:<{}}  {}\n", entry.name, width, entry.purpose);
   return 0;
 }
 

@@ -3,9 +3,12 @@
 #include <numeric>
 
 #include "core/base/error.h"
+#include "core/base/program.h"
 #include "core/eval/labels.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
+#include "core/model/preset_config.h"
+#include "core/recipe/check.h"
 
 namespace dsd {
 namespace {
@@ -36,6 +39,12 @@ void resize_common(Family& family, const StudentConfig& wanted) {
             family.hidden_size, family.num_attention_heads);
 }
 
+void require_no_dropout(const StudentConfig& wanted) {
+  if (wanted.dropout.value_or(0) != 0)
+    fail_as(ExitCode::bad_input, "student.dropout is {}, but decoders are built without dropout; set it to 0 or null",
+            *wanted.dropout);
+}
+
 void resize(BertConfig& bert, const StudentConfig& wanted) {
   resize_common(bert, wanted);
   if (!wanted.dropout) return;
@@ -57,9 +66,7 @@ void resize_decoder(Decoder& decoder, const StudentConfig& wanted) {
   if (decoder.head_dim % 2 != 0)
     fail_as(ExitCode::bad_input, "the student's heads are {} wide; rotary positions need an even width",
             decoder.head_dim);
-  if (wanted.dropout.value_or(0) != 0)
-    fail_as(ExitCode::bad_input, "student.dropout is {}, but decoders are built without dropout; set it to 0 or null",
-            *wanted.dropout);
+  require_no_dropout(wanted);
 }
 
 void resize(LlamaConfig& llama, const StudentConfig& wanted) { resize_decoder(llama, wanted); }
@@ -81,6 +88,31 @@ ModelConfig student_config(const ModelConfig& base, const StudentConfig& wanted,
   config.json = with_task(base.json, task);
   std::visit([&](auto& family) { resize(family, wanted); }, config.family);
   return config;
+}
+
+// A preset's config for the run: as many words as the teacher, or the tokenizer, has.
+ModelConfig preset_config(const Recipe& recipe, const RunModels& models, const Task& task) {
+  const fs::path file = find_preset(*recipe.student.preset);
+  const ModelConfig base = config_of(load_preset(file), file.string());
+  ModelConfig config = student_config(base, recipe.student, task);
+  const std::int64_t words =
+      models.teacher ? vocab_size(models.teacher->config().family) : Tokenizer::load(models.student_base).vocab_size();
+  std::visit([&](auto& family) { family.vocab_size = words; }, config.family);
+  return config;
+}
+
+// The weights that a teacher's name stands for. v3 and r1 name two models each, and neither of them is here.
+fs::path locate_teacher(const std::string& name) {
+  if (!is_article_name(name) || fs::exists(name)) return locate_model(name);
+  const bool v3 = name.ends_with('3');
+  const std::string_view family = v3 ? "v3" : "r1",
+                         released = v3 ? "deepseek-ai/DeepSeek-V3" : "deepseek-ai/DeepSeek-R1";
+  fail_as(ExitCode::bad_input,
+          "teacher.path is '{0}', which names no weights. The article's decoder {1} has none that anyone published: "
+          "train it first, `{3} train RECIPE --set student.preset={1} --set "
+          "student.tokenizer=FOLDER --run runs/{1}`, and give teacher.path=runs/{1}. DeepSeek's released checkpoint is "
+          "another model: `hf download {2}`, and give teacher.path={2}",
+          name, family, released, program_name());
 }
 
 // Which layers of the base the student's layers are copied from: the recipe's list, else the lowest.
@@ -164,11 +196,12 @@ RunData load_data(const Recipe& recipe, const Tokenizer& tokenizer) {
 }
 
 fs::path student_base(const Recipe& recipe) {
+  if (recipe.student.preset && recipe.student.tokenizer) return *recipe.student.tokenizer;
   const auto& name = recipe.student.path ? recipe.student.path : recipe.teacher.path;
   if (!name)
     fail_as(ExitCode::bad_input,
             "the recipe names neither student.path nor teacher.path: there is nothing to start from");
-  return locate_model(*name);
+  return recipe.student.path ? locate_model(*name) : locate_teacher(*name);
 }
 
 RunModels load_models(const Recipe& recipe, const RunData& data) {
@@ -177,7 +210,7 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
   const bool bf16 = recipe.train.dtype == TrainDtype::bf16;
   const bool language = data.task.kind == TaskKind::next_token;
   if (recipe.teacher.path) {
-    models.teacher_folder = locate_model(*recipe.teacher.path);
+    models.teacher_folder = locate_teacher(*recipe.teacher.path);
     models.teacher =
         load_frozen_model(models.teacher_folder, bf16, on_gpu ? at::Device(at::kCUDA) : at::Device(at::kCPU));
     if (language) require_language_model(models.teacher->config(), *recipe.teacher.path, data.train);
@@ -189,12 +222,18 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
     require_positions(*models.teacher, recipe, "teacher");
   }
   models.student_base = student_base(recipe);
+  const RandomKey random{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights};
+  const ModelOptions options = student_options(recipe, data.task);
+  if (recipe.student.preset) {
+    models.student = random_model(preset_config(recipe, models, data.task), options, random);
+    models.fresh = {"every weight"};
+    require_positions(*models.student, recipe, "student");
+    return models;
+  }
   const bool from_teacher = models.teacher && !recipe.student.path;
   const std::shared_ptr<Model> base = from_teacher ? models.teacher : load_frozen_model(models.student_base);
   if (language) require_language_model(base->config(), models.student_base.string(), data.train);
   const ModelConfig config = student_config(base->config(), recipe.student, data.task);
-  const ModelOptions options = student_options(recipe, data.task);
-  const RandomKey random{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights};
   if (recipe.student.start == StudentStart::random) {
     models.student = random_model(config, options, random);
     models.fresh = {"every weight"};

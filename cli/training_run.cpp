@@ -27,7 +27,10 @@ struct Loop {
       : plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed)),
         steps(planned_steps(recipe, plan)),
         objective(recipe.losses, recipe.schedules, learns_from_teacher(recipe, models)),
-        optimiser(models.student->parameters(), adam_settings(recipe.train)) {}
+        optimiser(models.student->parameters(), adam_settings(recipe.train)) {
+    const ExpertDecoderConfig* experts = experts_of(models.student->config().family);
+    if (experts != nullptr && experts->router_aux_loss_coef > 0) objective.add_balance(experts->router_aux_loss_coef);
+  }
 
   TrainerParts parts(const Recipe& recipe, RunModels& models, const Workbench& bench) {
     return {.settings = recipe.train,

@@ -17,7 +17,7 @@ const Tensor& dense(const Scores& scores) {
 
 }  // namespace
 
-double row_count(const Batch& batch) { return batch.rows.empty() ? 0.0 : static_cast<double>(batch.rows[0].size(0)); }
+double row_count(const Batch& batch) { return static_cast<double>(batch.head_rows()); }
 
 Tensor divergence(const Tensor& log_a, const Tensor& log_b) {
   // A class that is masked on both sides has log a = log b = -inf: its term is 0, not NaN.

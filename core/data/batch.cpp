@@ -21,14 +21,15 @@ Sequences empty_sequences(std::int64_t tokens, std::int64_t count) {
           .spans = {}};
 }
 
-std::int64_t rows_of(std::span<const Example> examples) {
+std::int64_t target_count(std::span<const Example> examples) {
   std::int64_t rows = 0;
-  for (const auto& example : examples) rows += example.first_target > 0 ? example.targets() : 1;
+  for (const auto& example : examples)
+    if (example.first_target > 0) rows += example.targets();
   return rows;
 }
 
 Labels next_tokens(std::span<const Example> examples) {
-  Classes tokens{at::empty({rows_of(examples)}, at::kInt)};
+  Classes tokens{at::empty({target_count(examples)}, at::kInt)};
   auto* out = data_of<std::int32_t>(tokens.of);
   for (const auto& example : examples) {
     TORCH_CHECK(example.first_target > 0, "an example of a language model has targets");
@@ -54,13 +55,13 @@ Labels labels_of(std::span<const Example> examples, TaskKind kind) {
 
 }  // namespace
 
-Batch make_batch(std::span<const Example> examples, ReadRow read) {
+Batch make_batch(std::span<const Example> examples) {
   const auto count = static_cast<std::int64_t>(examples.size());
   std::int64_t tokens = 0;
   for (const auto& example : examples) tokens += example.inputs();
   Batch batch;
   Sequences text = empty_sequences(tokens, count);
-  const Tensor rows = at::empty({rows_of(examples)}, at::kInt);
+  const Tensor rows = at::empty({target_count(examples)}, at::kInt);
   auto* ids = data_of<std::int32_t>(text.ids);
   auto* positions = data_of<std::int32_t>(text.positions);
   auto* segments = data_of<std::int32_t>(text.segments);
@@ -75,23 +76,20 @@ Batch make_batch(std::span<const Example> examples, ReadRow read) {
       segments[at + t] = example.first_target == 0 && t >= example.second_begins ? 1 : 0;
     }
     *offset++ = at;
-    if (example.first_target > 0)
-      for (std::int32_t t = example.first_target - 1; t < length; ++t) *row++ = at + t;
-    else *row++ = read == ReadRow::first ? at : at + length - 1;
+    for (std::int32_t t = example.first_target - 1; example.first_target > 0 && t < length; ++t) *row++ = at + t;
     batch.keys.push_back(key_of(example));
     at += length;
   }
   *offset = at;
   batch.streams.push_back(std::move(text));
-  batch.rows.push_back(rows);
+  if (rows.size(0) > 0) batch.rows.push_back(rows);
   return batch;
 }
 
-Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
-                 std::int64_t first) {
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, std::int64_t first) {
   std::vector<Example> read_back;
   for (const auto index : examples) read_back.push_back(data.read(index));
-  Batch batch = make_batch(read_back, read);
+  Batch batch = make_batch(read_back);
   batch.labels = labels_of(read_back, kind);
   batch.first = first;
   return batch;

@@ -83,14 +83,12 @@ Example tokenised(const Tokenizer& tokenizer, std::string_view text, std::option
 // The key of what is remembered for an example: all that its tensors depend on, which of its rows count included.
 Key128 key_of(const Example& example);
 
-// Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head reading
-// each sequence's first token (or its last). Of a language model's pieces it reads every row whose next token is a
-// target. `first` is the place in the step of examples[0].
-enum class ReadRow { first, last };
-Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, ReadRow read,
-                 std::int64_t first);
+// Packs examples into one Batch: ids, offsets, positions, segments, keys, labels by the task's kind, the head
+// reading the row of each sequence that is its own choice. Of a language model's pieces it reads every row whose next
+// token is a target. `first` is the place in the step of examples[0].
+Batch make_batch(const Dataset& data, std::span<const std::int64_t> examples, TaskKind kind, std::int64_t first);
 
 // The same for examples at hand, without labels.
-Batch make_batch(std::span<const Example> examples, ReadRow read);
+Batch make_batch(std::span<const Example> examples);
 
 }  // namespace dsd

@@ -130,7 +130,7 @@ EvalResult evaluate_language(Model& model, const Dataset& data, const Task& task
   std::vector<double> sums(static_cast<std::size_t>(data.size()));
   const auto order = by_length(data);
   for (const auto examples : micro_batches(data, order, settings.tokens)) {
-    const Batch batch = make_batch(data, examples, task.kind, ReadRow::first, 0);
+    const Batch batch = make_batch(data, examples, task.kind, 0);
     const Outputs outputs = model.forward(batch, Wanted{}, Pass{});
     if (outputs.heads.empty()) fail("the model has no head for task '{}'", task.name);
     const auto rows = negative_log_likelihoods(outputs.heads[0], std::get<Classes>(batch.labels).of);
@@ -165,7 +165,7 @@ EvalResult evaluate(Model& model, const Dataset& data, const Task& task, const E
   if (settings.keep_logits) result.logits = at::empty({data.size(), width}, at::kFloat);
   const auto order = by_length(data);
   for (const auto examples : micro_batches(data, order, settings.tokens)) {
-    const Batch batch = make_batch(data, examples, task.kind, ReadRow::first, 0);
+    const Batch batch = make_batch(data, examples, task.kind, 0);
     const Tensor logits = task_logits(model, batch, task, settings.columns);
     const auto* row = logits.const_data_ptr<float>();
     for (const auto index : examples) {

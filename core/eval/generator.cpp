@@ -39,6 +39,22 @@ Tensor logits_of(const Scores& scores) {
   return tile_logits(scores, 0, row_count(scores)).to(at::kCPU, at::kFloat);
 }
 
+using Pieces = std::vector<std::vector<std::int32_t>>;
+
+constexpr std::size_t kPiece = 1024;  // tokens of a prompt that are read at once: memory does not grow with its length
+
+// What of each prompt is read in a round, counted down to 0: all end together.
+Pieces pieces_of(const Pieces& prompts, std::size_t round) {
+  Pieces pieces;
+  for (const auto& prompt : prompts) {
+    const auto before = [&](std::size_t rounds) {
+      return prompt.end() - static_cast<std::ptrdiff_t>(std::min(prompt.size(), rounds * kPiece));
+    };
+    pieces.emplace_back(before(round + 1), before(round));
+  }
+  return pieces;
+}
+
 std::int64_t longest(const std::vector<std::vector<std::int32_t>>& prompts) {
   std::size_t most = 0;
   for (const auto& prompt : prompts) {
@@ -84,7 +100,9 @@ std::vector<Generated> generate(Model& model, const std::vector<std::vector<std:
   KvCache cache = model.make_cache(static_cast<std::int64_t>(prompts.size()), capacity);
   const Pass pass{.cache = &cache};
   std::vector<Generated> texts(prompts.size());
-  std::vector<std::vector<std::int32_t>> pieces = prompts;
+  for (auto round = (static_cast<std::size_t>(longest(prompts)) - 1) / kPiece; round > 0; --round)
+    model.forward(batch_of(pieces_of(prompts, round)), {.heads = false}, pass);
+  Pieces pieces = pieces_of(prompts, 0);
   for (std::int64_t step = 0; step < settings.new_tokens; ++step) {
     const Tensor logits = logits_of(model.forward(batch_of(pieces), {}, pass).heads.at(0));
     std::int64_t row = 0;

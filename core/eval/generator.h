@@ -1,6 +1,6 @@
 #pragma once
-// Text from a decoder, token by token: prompts are read at once, then each step adds one row to every text that still
-// runs. Keys and values are kept, so a token costs one row.
+// Text from a decoder, token by token: prompts are read in long pieces, then each step adds one row to every text that
+// still runs. Keys and values are kept, so a token costs one row.
 
 #include <cstdint>
 #include <filesystem>

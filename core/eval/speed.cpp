@@ -26,7 +26,7 @@ double seconds_since(Clock::time_point begin) { return std::chrono::duration<dou
 Batch tokenised_batch(const SpeedCandidate& candidate, std::span<const TextRow> texts, std::int64_t max_length) {
   std::vector<Example> examples;
   for (const auto& row : texts) examples.push_back(tokenised(*candidate.tokenizer, row.text, row.pair, max_length));
-  return make_batch(examples, ReadRow::first);
+  return make_batch(examples);
 }
 
 std::span<const TextRow> piece(std::span<const TextRow> texts, std::size_t at, std::size_t size) {

@@ -7,6 +7,7 @@ namespace dsd {
 namespace {
 
 constexpr std::int64_t kMostPositions = (std::int64_t{1} << 31) - 1;
+constexpr std::int64_t kMostExperts = 1 << 20;  // in all stages: each has tensors of its own
 
 void read_shared(const ConfigKeys& keys, ExpertDecoderConfig& config) {
   config.vocab_size = keys.integer("vocab_size", 1, kMostCount);
@@ -71,6 +72,12 @@ void check_sizes(const ExpertDecoderConfig& config, const std::string& source) {
 
 void check_sizes(const V3Config& config, const std::string& source) {
   check_sizes(static_cast<const ExpertDecoderConfig&>(config), source);
+  if (config.stages * config.layers_per_stage > kMostLayers)
+    fail("{}: {} stages of {} layers ('stages', 'layers_per_stage') are more than {} layers", source, config.stages,
+         config.layers_per_stage, kMostLayers);
+  if (config.stages * config.num_experts > kMostExperts)
+    fail("{}: {} stages of {} experts ('stages', 'num_experts') are more than {} experts", source, config.stages,
+         config.num_experts, kMostExperts);
   if (config.num_hidden_layers != config.stages * config.layers_per_stage)
     fail("{}: 'num_hidden_layers' is {}, but {} stages of {} layers make {}", source, config.num_hidden_layers,
          config.stages, config.layers_per_stage, config.stages * config.layers_per_stage);
@@ -85,8 +92,7 @@ V3Config read_v3(const ConfigKeys& keys) {
   read_shared(keys, config);
   config.stages = keys.integer("stages", 1, kMostLayers);
   config.layers_per_stage = keys.integer("layers_per_stage", 1, kMostLayers);
-  config.num_hidden_layers =
-      keys.integer("num_hidden_layers", 1, kMostLayers * kMostLayers, config.stages * config.layers_per_stage);
+  config.num_hidden_layers = keys.integer("num_hidden_layers", 1, kMostLayers, config.stages * config.layers_per_stage);
   const std::string share = keys.text("share", "all");
   if (share != "all" && share != "all_but_router")
     fail("{}: 'share' is '{}'; expected all or all_but_router", keys.source(), brief(share));

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/error.h"
+#include "core/model/blocks/decoder.h"
 
 namespace dsd {
 namespace {
@@ -45,10 +46,10 @@ PackedText pack(const Batch& batch, int stream, const TableSizes& sizes, at::Dev
   return packed;
 }
 
-Tensor head_rows(const Batch& batch, int stream, at::Device device) {
+Tensor head_rows(const Batch& batch, int stream, TextEnd end, at::Device device) {
   if (stream == 0 && !batch.rows.empty()) return batch.rows[0].to(device);
   const Tensor& offsets = batch.streams.at(static_cast<std::size_t>(stream)).offsets;
-  return offsets.narrow(0, 0, offsets.size(0) - 1).to(device);
+  return (end == TextEnd::last ? last_rows_of(offsets) : offsets.narrow(0, 0, offsets.size(0) - 1)).to(device);
 }
 
 PackedRows select(const PackedRows& rows, const Tensor& index) {

@@ -20,8 +20,10 @@ struct PackedText {
 // Error when an id, position or segment lies outside its table: a tokenizer of another model, or too long a text.
 PackedText pack(const Batch& batch, int stream, const TableSizes& sizes, at::Device device);
 
-// The rows that the batch's first head reads: as it says for stream 0, the first of each sequence otherwise. int32 [N].
-Tensor head_rows(const Batch& batch, int stream, at::Device device);
+// The rows that the batch's first head reads: as it says for stream 0, one end of each sequence where it says nothing.
+// int32 [N].
+enum class TextEnd { first, last };
+Tensor head_rows(const Batch& batch, int stream, TextEnd end, at::Device device);
 
 // Positions of rows that go on where a cache's sequences end, int32 [T].
 Tensor positions_after(const KvCache& cache, const PackedRows& rows);

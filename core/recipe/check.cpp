@@ -171,9 +171,25 @@ void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "data.unlabelled", "'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it");
 }
 
+void check_preset(const Recipe& recipe, Faults& faults) {
+  const auto& student = recipe.student;
+  if (!student.preset) {
+    if (student.tokenizer)
+      add(faults, "student.tokenizer", "'student.tokenizer' is for 'student.preset'; a checkpoint has its own");
+    return;
+  }
+  if (student.path) add(faults, "student.preset", "'student.preset' and 'student.path' are both given; keep one");
+  if (!student.from_layers.empty())
+    add(faults, "student.from_layers",
+        "'student.preset' has no weights, so no layers are copied; remove one of the two");
+  if (!student.tokenizer && !recipe.teacher.path)
+    add(faults, "student.preset", "'student.preset' needs 'student.tokenizer', the folder of a tokenizer");
+}
+
 void check_student(const Recipe& recipe, Faults& faults) {
   const auto& student = recipe.student;
-  if (!recipe.teacher.path && !student.path)
+  check_preset(recipe, faults);
+  if (!recipe.teacher.path && !student.path && !student.preset && !student.tokenizer)
     add(faults, "student.path",
         "'student.path' and 'teacher.path' are both missing: name the checkpoint that the student starts from");
   const auto count = static_cast<std::int64_t>(student.from_layers.size());
@@ -227,6 +243,8 @@ void check_sizes(const Recipe& recipe, Faults& faults) {
 }
 
 }  // namespace
+
+bool is_article_name(std::string_view name) { return name == "v3" || name == "V3" || name == "r1" || name == "R1"; }
 
 std::vector<RuleFault> check(const Recipe& recipe) {
   const auto task = find_task_name(recipe.task);

@@ -16,4 +16,7 @@ struct RuleFault {
 
 std::vector<RuleFault> check(const Recipe& recipe);
 
+// Whether a text is v3 or r1 in any case: a name that the article's families and DeepSeek's checkpoints share.
+bool is_article_name(std::string_view name);
+
 }  // namespace dsd

@@ -10,6 +10,20 @@
 
 namespace dsd {
 
+namespace {
+
+// `teacher: v3` stands for its path, so that the error says which weights are meant.
+void spread_teacher(Node& tree) {
+  Node* teacher = tree.find("teacher");
+  if (teacher == nullptr || teacher->kind != Node::Kind::scalar || !is_article_name(teacher->scalar)) return;
+  Node path = *teacher;
+  teacher->kind = Node::Kind::map;
+  teacher->scalar.clear();
+  teacher->entries.push_back({"path", path.mark, std::move(path)});
+}
+
+}  // namespace
+
 Recipe load_recipe(const std::filesystem::path& path, std::span<const std::string> overrides) {
   return parse_recipe(read_text(path, kMostYamlBytes), path.string(), overrides);
 }
@@ -18,7 +32,9 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
   Diagnostics faults(name, overrides);
   Recipe recipe;
   if (auto tree = parse_yaml(text, 0, faults)) {
+    spread_teacher(*tree);
     apply_overrides(*tree, overrides, faults);
+    spread_teacher(*tree);
     read_tree(*tree, describe_fields(recipe), "the recipe", faults);
     if (faults.empty()) {
       if (const auto task = find_task_name(recipe.task)) recipe.task = task->name;

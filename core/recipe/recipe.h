@@ -125,18 +125,23 @@ struct EnumNames<StudentStart> {
 };
 
 struct StudentConfig {
-  std::optional<std::string> path;
+  std::optional<std::string> path, preset, tokenizer;
   std::optional<std::int64_t> layers, hidden, heads, intermediate;
   StudentStart start = StudentStart::teacher_layers;
   std::vector<std::int64_t> from_layers;
   std::optional<double> dropout;
   static void fields(auto& self, auto& v) {
     v("path", self.path, "checkpoint to start from: model folder, run folder or org/name; null: made from the teacher");
+    v("preset", self.preset,
+      "sizes to start from at random weights, in place of a checkpoint: v3, r1, llama (`recipe list` has all) or a "
+      "file");
+    v("tokenizer", self.tokenizer, "folder of the tokenizer for a preset; null: the teacher's");
     v("layers", self.layers, "number of layers; null: as the model it starts from", Range{.min = 1});
     v("hidden", self.hidden, "hidden width; null: as the model it starts from", Range{.min = 1});
     v("heads", self.heads, "attention heads; null: as the model it starts from", Range{.min = 1});
     v("intermediate", self.intermediate, "width inside the MLP; null: as the model it starts from", Range{.min = 1});
-    v("start", self.start, "weights at step 0: copied layers of the teacher (or of path), or random ones");
+    v("start", self.start,
+      "weights at step 0: copied layers of the teacher (or of path), or random ones; a preset has random ones");
     v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones", Range{.min = 0});
     v("dropout", self.dropout, "hidden and attention dropout in training; null: as its config says",
       Range{.min = 0, .max = 0.99});

@@ -32,6 +32,17 @@ std::string first_sentence(const fs::path& path) {
   return sentence;
 }
 
+// By name; none where there is no such folder.
+std::vector<ShelfEntry> entries_in(const fs::path& folder) {
+  std::vector<ShelfEntry> entries;
+  std::error_code ignored;
+  for (const auto& file : fs::directory_iterator(folder, ignored))
+    if (file.is_regular_file() && file.path().extension() == ".yaml")
+      entries.push_back({file.path().stem().string(), first_sentence(file.path()), file.path()});
+  std::ranges::sort(entries, {}, &ShelfEntry::name);
+  return entries;
+}
+
 }  // namespace
 
 fs::path recipes_folder() {
@@ -61,15 +72,14 @@ fs::path find_recipe(std::string_view name) {
           known.empty() ? "; give the path of a YAML file" : suggestion(path.stem().string(), known));
 }
 
-std::vector<ShelfEntry> ready_recipes() {
-  std::vector<ShelfEntry> entries;
-  const fs::path folder = recipes_folder();
-  if (folder.empty()) return entries;
-  for (const auto& file : fs::directory_iterator(folder))
-    if (file.is_regular_file() && file.path().extension() == ".yaml")
-      entries.push_back({file.path().stem().string(), first_sentence(file.path())});
-  std::ranges::sort(entries, {}, &ShelfEntry::name);
-  return entries;
+std::vector<ShelfEntry> ready_recipes() { return entries_in(recipes_folder()); }
+
+std::vector<ShelfEntry> ready_presets() {
+  std::vector<ShelfEntry> all;
+  if (recipes_folder().empty()) return all;
+  for (const char* shelf : {"teachers", "students"})
+    std::ranges::copy(entries_in(recipes_folder() / shelf), std::back_inserter(all));
+  return all;
 }
 
 }  // namespace dsd

@@ -18,9 +18,13 @@ std::filesystem::path find_recipe(std::string_view name);
 struct ShelfEntry {
   std::string name;     // glue_kl
   std::string purpose;  // the first sentence of its comment
+  std::filesystem::path path;
 };
 
 // The ready recipes by name.
 std::vector<ShelfEntry> ready_recipes();
+
+// The presets of teachers, then those of students (core/recipe/preset.h).
+std::vector<ShelfEntry> ready_presets();
 
 }  // namespace dsd

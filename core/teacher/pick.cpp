@@ -31,15 +31,20 @@ Sequences pick_stream(const Sequences& all, std::span<const std::int32_t> picked
           .offsets = at::tensor(new_offsets, at::kInt),
           .positions = pick(all.positions, rows),
           .segments = pick(all.segments, rows),
-          .spans = pick(all.spans, rows)};
+          .spans = pick(all.spans, rows),
+          .visible = pick(all.visible, rows)};
 }
 
 }  // namespace
 
 std::vector<std::int64_t> row_bounds(const Batch& batch) {
+  std::vector<std::int64_t> bounds{0};
+  if (batch.rows.empty()) {
+    while (std::ssize(bounds) <= batch.streams[0].count()) bounds.push_back(std::ssize(bounds));
+    return bounds;
+  }
   const Tensor offsets = on_host(batch.streams[0].offsets), rows = on_host(batch.rows[0]);
   const auto begins = numbers(offsets), places = numbers(rows);
-  std::vector<std::int64_t> bounds{0};
   std::size_t row = 0;
   for (std::size_t s = 0; s + 1 < begins.size(); ++s) {
     const std::size_t first = row;
@@ -55,6 +60,8 @@ std::vector<std::int64_t> row_bounds(const Batch& batch) {
 Batch pick_sequences(const Batch& batch, std::span<const std::int32_t> picked) {
   Batch result;
   for (const Sequences& stream : batch.streams) result.streams.push_back(pick_stream(stream, picked));
+  for (const std::int32_t s : picked) result.keys.push_back(batch.keys[static_cast<std::size_t>(s)]);
+  if (batch.rows.empty()) return result;
   const Tensor offsets = on_host(batch.streams[0].offsets), rows = on_host(batch.rows[0]);
   const auto bounds = row_bounds(batch);
   std::vector<std::int32_t> new_rows;
@@ -63,7 +70,6 @@ Batch pick_sequences(const Batch& batch, std::span<const std::int32_t> picked) {
     const std::int32_t moved = numbers(result.streams[0].offsets)[i] - numbers(offsets)[s];
     for (auto row = bounds[s]; row < bounds[s + 1]; ++row)
       new_rows.push_back(numbers(rows)[static_cast<std::size_t>(row)] + moved);
-    result.keys.push_back(batch.keys[s]);
   }
   result.rows.push_back(at::tensor(new_rows, at::kInt).to(batch.rows[0].device()));
   return result;

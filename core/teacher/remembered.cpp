@@ -42,10 +42,13 @@ void check_rememberable(const Batch& batch, const Wanted& wanted, Kind kind) {
         "false",
         name_of(wanted.sites[0]));
   const std::int64_t sequences = batch.streams[0].count();
-  if (batch.rows.size() != 1 || (kind == Kind::logits && batch.rows[0].numel() != sequences))
+  if (batch.rows.size() > 1 || (kind == Kind::logits && batch.head_rows() != sequences))
     fail("a teacher is remembered where its head reads one row of each sequence; set teacher.remember: false");
   TORCH_CHECK(static_cast<std::int64_t>(batch.keys.size()) == sequences, "a batch needs a key for each sequence");
 }
+
+// Undefined where each model chooses its own.
+Tensor rows_of(const Batch& batch) { return batch.rows.empty() ? Tensor() : batch.rows[0]; }
 
 const Scores& scores_in(const TeacherOutputs& outputs) {
   const Scores* scores = outputs.heads.size() == 1 ? std::get_if<Scores>(&outputs.heads[0]) : nullptr;
@@ -167,7 +170,7 @@ void RememberedTeacher::keep_logits(const Batch& examples, const Scores& scores)
 }
 
 void RememberedTeacher::keep_hidden(const Batch& examples, const Scores& scores) {
-  if (!scores.hidden.defined() || scores.hidden.sizes() != at::IntArrayRef{examples.rows[0].numel(), can().hidden})
+  if (!scores.hidden.defined() || scores.hidden.sizes() != at::IntArrayRef{examples.head_rows(), can().hidden})
     fail("the teacher does not give hidden states of {} numbers; set teacher.remember: false", can().hidden);
   append_rows(store_, examples, host_rows(scores.hidden, form_.dtype));
   head_ = scores;
@@ -194,20 +197,20 @@ Target RememberedTeacher::recall_logits(const Batch& batch) const {
   const std::int64_t classes = can().classes;
   const Tensor logits = at::empty({batch.streams[0].count(), classes}, at::kFloat);
   read_rows(store_, batch, logits);
-  return Scores{.rows = batch.rows[0], .classes = classes, .dense = logits.to(batch.rows[0].device())};
+  return Scores{.rows = rows_of(batch), .classes = classes, .dense = logits.to(batch.streams[0].ids.device())};
 }
 
 Target RememberedTeacher::recall_hidden(const Batch& batch) {
-  const Tensor hidden = at::empty({batch.rows[0].numel(), can().hidden}, form_.dtype);
+  const Tensor hidden = at::empty({batch.head_rows(), can().hidden}, form_.dtype);
   read_rows(store_, batch, hidden);
   Scores scores = head(batch);
   scores.hidden = hidden.to(scores.hidden.device(), scores.hidden.scalar_type());
-  scores.rows = batch.rows[0];
+  scores.rows = rows_of(batch);
   return scores;
 }
 
 Target RememberedTeacher::recall_top_k(const Batch& batch) {
-  const std::int64_t rows = batch.rows[0].numel();
+  const std::int64_t rows = batch.head_rows();
   TopK kept{.ids = at::empty({rows, form_.top_k}, at::kInt),
             .log_p = at::empty({rows, form_.top_k}, at::kFloat),
             .log_tail = at::empty({rows}, at::kFloat),
@@ -227,7 +230,7 @@ Target RememberedTeacher::recall_top_k(const Batch& batch) {
   }
   tail_ += kept.log_tail.to(at::kDouble).exp().sum().item<double>();
   tail_rows_ += rows;
-  const at::Device device = batch.rows[0].device();
+  const at::Device device = batch.streams[0].ids.device();
   return TopK{kept.ids.to(device), kept.log_p.to(device), kept.log_tail.to(device), form_.temperature};
 }
 

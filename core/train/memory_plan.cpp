@@ -17,8 +17,12 @@ struct Shape {
 
 Shape shape_of(Model& model) {
   const FamilyConfig& family = model.config().family;
-  return {static_cast<double>(layer_count(family)), static_cast<double>(hidden_size(family)),
-          static_cast<double>(intermediate_size(family))};
+  Shape shape{static_cast<double>(layer_count(family)), static_cast<double>(hidden_size(family)),
+              static_cast<double>(intermediate_size(family))};
+  // A token's row passes through each expert that it takes.
+  if (const auto* experts = experts_of(family))
+    shape.intermediate = static_cast<double>(experts->num_experts_per_tok) * (shape.intermediate + shape.hidden);
+  return shape;
 }
 
 // Floats that a layer keeps for its backward, a token: input, queries, keys, values, context, two normalised rows, the

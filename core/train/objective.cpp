@@ -1,6 +1,7 @@
 #include "core/train/objective.h"
 
 #include "core/base/error.h"
+#include "losses/expert_balance.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
@@ -22,6 +23,7 @@ void merge(VocabularyTerms& all, const VocabularyTerms& one) {
 
 void merge(Wanted& all, const Wanted& wanted) {
   all.heads = all.heads || wanted.heads;
+  all.routing = all.routing || wanted.routing;
   for (const auto& site : wanted.sites)
     if (!all.contains(site)) all.sites.push_back(site);
 }
@@ -46,6 +48,13 @@ Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedule
   const auto weight =
       with_teacher ? schedule_or(schedules.hard_weight, losses.hard_weight) : ScheduleConfig{ConstantSchedule{}};
   parts_.push_back({.name = std::move(name), .loss = std::move(loss), .weight = weight, .sum = {}});
+}
+
+void Objective::add_balance(double coefficient) {
+  parts_.push_back({.name = "balance",
+                    .loss = std::make_unique<ExpertBalance>(),
+                    .weight = ConstantSchedule{.value = coefficient},
+                    .sum = {}});
 }
 
 Wanted Objective::student_wants() const {

@@ -29,6 +29,9 @@ class Objective {
   // counts 1.
   Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher);
 
+  // Adds the balance among the student's experts as a part of this weight, its config's coefficient.
+  void add_balance(double coefficient);
+
   Wanted student_wants() const;
   Wanted teacher_wants() const;
   bool needs_teacher(Progress progress) const;  // false while the soft weight is 0

@@ -73,7 +73,7 @@ std::vector<Batch> Trainer::batches_of(std::int64_t index) {
   const auto examples = parts_.plan->step(index);
   std::vector<Batch> batches;
   for (const auto piece : micro_batches(*parts_.data, examples, parts_.settings.tokens))
-    batches.push_back(make_batch(*parts_.data, piece, parts_.kind, ReadRow::first, piece.data() - examples.data()));
+    batches.push_back(make_batch(*parts_.data, piece, parts_.kind, piece.data() - examples.data()));
   return batches;
 }
 

@@ -39,11 +39,16 @@ using Labels = std::variant<std::monostate, Classes, Values, Shares>;
 
 struct Batch {
   std::vector<Sequences> streams;  // usually one; two towers, or a teacher's own tokenisation
-  std::vector<Tensor> rows;        // for each head: the rows of stream 0 that it reads, int32 [N], ascending
+  // For each head: the rows of stream 0 that it reads, int32 [N], ascending. Empty: one row of each sequence, the one
+  // where a model's head sees the whole text (an encoder's first, a decoder's last).
+  std::vector<Tensor> rows;
   Labels labels;
   std::vector<Key128> keys;  // [S]: what determines an example's tensors, for what is remembered
   std::int64_t first = 0;    // place in the optimiser step of the first sequence: sequence s has place first + s
   bool transient = false;    // perturbed, mixed or generated: never remembered
+
+  // N: rows that the first head reads.
+  std::int64_t head_rows() const { return rows.empty() ? streams.at(0).count() : rows[0].size(0); }
 };
 
 }  // namespace dsd

@@ -36,7 +36,7 @@ deps=${DSD_DEPS:-.deps}
 python=$deps/python/bin/python model=$deps/models/minilm-l6 threads=$(nproc)
 mkdir -p "$out"
 limit_of() { if [[ $1 == sst2 ]]; then echo "$rows"; else echo 0; fi; }
-epochs_of() { if [[ $1 == sst2 ]]; then echo 1; else echo 3; fi; }
+epochs_of() { if [[ $1 == sst2 ]]; then echo 1; else echo 2; fi; }
 
 for task in $tasks; do
   for seed in $seeds; do

@@ -53,20 +53,20 @@ TEST_CASE("a dataset gives back ids, segments and labels") {
   CHECK(set.parts()[0].end == 2);
 }
 
-TEST_CASE("a batch is packed: ids, offsets, positions, segments, the row that the head reads, labels, keys") {
+TEST_CASE("a batch is packed: ids, offsets, positions, segments, rows left to the head, labels, keys") {
   const Folder folder;
   const Dataset set = two_pairs(folder);
   const std::vector<std::int64_t> order{1, 0};
-  const Batch batch = make_batch(set, order, TaskKind::classes, ReadRow::first, 7);
+  const Batch batch = make_batch(set, order, TaskKind::classes, 7);
   CHECK(numbers(batch.streams[0].ids) == Ids{2, 30, 3, 5, 6, 3, 2, 5, 32, 3, 7, 3});
   CHECK(numbers(batch.streams[0].offsets) == Ids{0, 6, 12});
   CHECK(numbers(batch.streams[0].positions) == Ids{0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 5});
   CHECK(numbers(batch.streams[0].segments) == Ids{0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 1, 1});
-  CHECK(numbers(batch.rows[0]) == Ids{0, 6});
+  CHECK(batch.rows.empty());
+  CHECK(batch.head_rows() == 2);
   CHECK(numbers(std::get<Classes>(batch.labels).of) == Ids{0, 1});
   CHECK(batch.first == 7);
   CHECK((batch.keys == std::vector{key_of(set.read(1)), key_of(set.read(0))}));
-  CHECK(numbers(make_batch(set, order, TaskKind::classes, ReadRow::last, 0).rows[0]) == Ids{5, 11});
 }
 
 TEST_CASE("a key depends on ids and segments, and on nothing else") {

@@ -129,7 +129,7 @@ TEST_CASE("of a prompt and its answer, the answer's tokens are told") {
   CHECK(set.parts()[0].text_bytes == 5);
   REQUIRE(set.notes().size() == 2);
   CHECK(set.notes()[1].ends_with("a.jsonl: 1 row without text was skipped (first: line 4)"));
-  const Batch batch = make_batch(set, all_of(set), TaskKind::next_token, ReadRow::first, 0);
+  const Batch batch = make_batch(set, all_of(set), TaskKind::next_token, 0);
   CHECK(numbers(batch.rows[0]) == Ids{2, 3, 4, 5, 8, 9});
   CHECK(numbers(std::get<Classes>(batch.labels).of) == Ids{7, 34, 9, 3, 11, 3});
 }
@@ -179,7 +179,7 @@ TEST_CASE("a batch has the inputs, the rows whose next token counts, and those t
   text.data.separator = "---";
   const Dataset set = text.load();
   const std::vector<std::int64_t> order{1, 0};
-  const Batch batch = make_batch(set, order, TaskKind::next_token, ReadRow::first, 5);
+  const Batch batch = make_batch(set, order, TaskKind::next_token, 5);
   CHECK(numbers(batch.streams[0].ids) == Ids{2, 7, 8, 9, 2, 5, 6});
   CHECK(numbers(batch.streams[0].offsets) == Ids{0, 4, 7});
   CHECK(numbers(batch.streams[0].positions) == Ids{0, 1, 2, 3, 0, 1, 2});

@@ -68,7 +68,7 @@ TEST_CASE("the child that is measured" * doctest::skip()) {
   load_in_child("classification", [](const Dataset& data, const Task& task) {
     Plan plan(data, 32, 1);
     const auto step = plan.step(3);
-    CHECK(make_batch(data, step, task.kind, ReadRow::first, 0).streams[0].count() == 32);
+    CHECK(make_batch(data, step, task.kind, 0).streams[0].count() == 32);
   });
 }
 

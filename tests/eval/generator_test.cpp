@@ -75,6 +75,34 @@ TEST_CASE("a text ends before an end token, at its length, or when its reader ha
   CHECK_THROWS_AS(generate(*model, {{1, 600}}, {.new_tokens = 2}, 0, {}), Error);
 }
 
+TEST_CASE("a long prompt is read in pieces: greedy tokens are those of the whole text without a cache") {
+  R1Config r1;
+  r1.vocab_size = 31, r1.hidden_size = 16, r1.num_attention_heads = 2, r1.num_key_value_heads = 1, r1.head_dim = 8;
+  r1.intermediate_size = 12, r1.num_hidden_layers = 2, r1.num_experts = 2, r1.initializer_range = 0.5;
+  const ModelConfig config{.family = r1, .head = {}, .json = {}};
+  const auto model = random_model(config, {.head = HeadKind::next_token, .trainable = false}, {.seed = 3});
+  std::vector<std::int32_t> prompt, shorter{4, 5};
+  for (std::int32_t i = 0; i < 2500; ++i) prompt.push_back(i * i % 31);
+  const auto texts = generate(*model, {prompt, shorter}, {.new_tokens = 6}, 0, {});
+  const at::NoGradGuard no_grad;
+  for (std::size_t p = 0; p < 2; ++p) {
+    std::vector<std::int32_t> whole = p == 0 ? prompt : shorter;
+    for (const std::int32_t token : texts[p].ids) {
+      const std::int64_t count = std::ssize(whole);
+      Batch batch;
+      batch.streams.push_back({.ids = at::tensor(whole, at::kInt),
+                               .offsets = at::tensor({std::int64_t{0}, count}, at::kInt),
+                               .positions = at::arange(count, at::kInt),
+                               .segments = at::zeros({count}, at::kInt)});
+      batch.rows.push_back(at::tensor({count - 1}, at::kInt));
+      const Scores scores = model->forward(batch, {}, {}).heads.at(0);
+      CHECK(at::linear(scores.hidden, scores.weight->master).argmax().item<std::int32_t>() == token);
+      whole.push_back(token);
+    }
+    CHECK(texts[p].ids.size() == 6);
+  }
+}
+
 TEST_CASE("draws follow the softmax, the filters and the seed alone") {
   const auto logits = log_of({0.5, 0.3, 0.15, 0.05});
   constexpr int kDraws = 20000;

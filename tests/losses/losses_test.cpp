@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "losses/expert_balance.h"
 #include "losses/loss.h"
 #include "tests/check.h"
 
@@ -146,4 +147,42 @@ TEST_CASE("a sum over a cut batch is the sum of the cuts") {
 TEST_CASE("scores of different shapes are refused") {
   const auto loss = make_loss(SoftLossConfig{ForwardKlConfig{}});
   CHECK_THROWS_AS(evaluate(*loss, kStudent, kTeacher.narrow(1, 0, 3), batch_of(1, std::monostate{}), 1), Error);
+}
+
+namespace {
+
+// Rows of `lengths` sequences, from row `first` on, of a routing over `experts`.
+double balance_sum(const Tensor& logits, const Tensor& chosen, const std::vector<int>& lengths, std::int64_t first) {
+  std::vector<int> offsets{0};
+  for (const int length : lengths) offsets.push_back(offsets.back() + length);
+  const std::int64_t rows = offsets.back();
+  Batch batch;
+  batch.streams.push_back({.ids = at::zeros({rows}, at::kInt), .offsets = at::tensor(offsets, at::kInt)});
+  const Outputs outputs{.routing = {{.probabilities = at::softmax(logits.narrow(0, first, rows), 1),
+                                     .chosen = chosen.narrow(0, first, rows)}}};
+  return ExpertBalance().sum({.student = {&outputs, 1}, .batch = batch}).item<double>();
+}
+
+}  // namespace
+
+TEST_CASE("balance of experts: 1 where choices are even, E where all fall to a sure one, by hand between") {
+  const Tensor even = at::zeros({4, 4}, at::kDouble);
+  CHECK(balance_sum(even, at::tensor({0, 1, 2, 3}, at::kInt).view({4, 1}), {4}, 0) / 4 == doctest::Approx(1));
+  CHECK(balance_sum(even, at::tensor({0, 1, 2, 3, 0, 1, 2, 3}, at::kInt).view({4, 2}), {4}, 0) / 4 ==
+        doctest::Approx(1));
+  const Tensor sure = at::tensor({100.0, 0.0, 0.0}, at::kDouble).expand({5, 3});
+  CHECK(balance_sum(sure, at::zeros({5, 1}, at::kInt), {5}, 0) / 5 == doctest::Approx(3));
+  // p = (1/2, 1/4, 1/4) and (1/4, 1/2, 1/4), top-2 (0, 1) and (1, 2): shares 1/4, 1/2, 1/4; means 3/8, 3/8, 1/4.
+  const Tensor two = at::tensor({0.5, 0.25, 0.25, 0.25, 0.5, 0.25}, at::kDouble).view({2, 3}).log();
+  const Tensor chosen = at::tensor({0, 1, 1, 2}, at::kInt).view({2, 2});
+  CHECK(balance_sum(two, chosen, {2}, 0) / 2 == doctest::Approx(3 * (3.0 / 32 + 3.0 / 16 + 1.0 / 16)));
+}
+
+TEST_CASE("balance of experts: a batch cut between sequences adds up, and an empty sequence has no part") {
+  const Tensor logits = at::randn({12, 5}, at::kDouble);
+  const Tensor chosen = std::get<1>(logits.topk(2, 1)).to(at::kInt);
+  const double whole = balance_sum(logits, chosen, {3, 0, 5, 4}, 0);
+  const double cut = balance_sum(logits, chosen, {3}, 0) + balance_sum(logits, chosen, {5, 4}, 3);
+  CHECK(whole == doctest::Approx(cut).epsilon(1e-12));
+  CHECK(whole != doctest::Approx(balance_sum(logits, chosen, {12}, 0)).epsilon(1e-6));
 }

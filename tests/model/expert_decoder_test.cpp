@@ -115,3 +115,126 @@ TEST_CASE("gradients of every weight equal the reference's, fused and plain") {
     compare_gradients(*trainable(name, at::kDouble), name, 1e-5);
   }
 }
+
+namespace {
+
+std::string bytes_of(const std::filesystem::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(in), {}};
+}
+
+std::string error_of(const std::string& json) {
+  try {
+    parse_model_config(json, "c");
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("a saved model is read back to the bit, and its Python travels with it") {
+  for (const std::string& name : kCases) {
+    CAPTURE(name);
+    const auto model = load_frozen_model(kGolden / name);
+    const TemporaryFolder folder;
+    save_model(*model, folder.path(), at::kFloat);
+    const Checkpoint source = Checkpoint::open(kGolden / name), written = Checkpoint::open(folder.path());
+    CHECK(written.names().size() == source.names().size());
+    for (const std::string& tensor : written.names()) {
+      CAPTURE(tensor);
+      const TensorInfo* original = source.find(tensor);
+      REQUIRE((original != nullptr));
+      CHECK(std::ranges::equal(original->bytes, written.at(tensor).bytes));
+    }
+    const std::string code = "reference_" + name.substr(0, 2) + ".py";
+    CHECK(bytes_of(folder.path() / code) == bytes_of("tests/parity/" + code));
+    const auto again = load_frozen_model(folder.path());
+    CHECK((again->config().family == model->config().family));
+    CHECK(again->config().head.architectures == model->config().head.architectures);
+    compare(*again, name, 1e-4);
+  }
+}
+
+TEST_CASE("queries, keys and values are captured before they are turned") {
+  const std::string name = "v3_own_routers";
+  const Expected expected = expected_of(kGolden / name);
+  const Batch batch = golden_batch(expected, name);
+  for (const at::ScalarType type : {at::kFloat, at::kDouble}) {
+    const auto model = trainable(name, type);
+    const Site query{.kind = Site::Kind::query, .layer = 1}, value{.kind = Site::Kind::value, .layer = 1};
+    const Outputs outputs = model->forward(batch, {.sites = {query, value}}, {.train = true});
+    // From the reference's hidden state: a norm of layer 1's own gain, then the first stage's projections.
+    const Tensor x = expected.at("hidden.1").to(type);
+    const Tensor gain = weight_of(*model, "layer.1.attention.norm.weight").master;
+    const Tensor normal = x * at::rsqrt(x.square().mean(1, true) + 1e-3) * gain;
+    const Tensor qkv = at::linear(normal, weight_of(*model, "stage.0.attention.qkv.weight").master);
+    CHECK(largest_difference(outputs.at(query), qkv.narrow(1, 0, 16)) < 1e-4);
+    CHECK(largest_difference(outputs.at(value), qkv.narrow(1, 24, 8)) < 1e-4);
+    CHECK(largest_difference(logits_of(outputs.heads.at(0)), expected.at("logits")) < 1e-4);
+    outputs.at(query).sum().backward();
+    CHECK(weight_of(*model, "stage.0.attention.qkv.weight").master.grad().abs().max().item<double>() > 0);
+  }
+}
+
+TEST_CASE("routing: of each layer, all rows, where it is asked for and nowhere else") {
+  const std::string name = "v3_classes";
+  const auto model = load_frozen_model(kGolden / name);
+  const Batch batch = golden_batch(expected_of(kGolden / name), name);
+  const at::NoGradGuard no_grad;
+  CHECK(model->forward(batch, {}, {}).routing.empty());
+  const Outputs outputs = model->forward(batch, {.routing = true}, {});
+  REQUIRE(outputs.routing.size() == 3);
+  for (int layer = 0; layer < 3; ++layer) {
+    const Routing& routing = outputs.routing[static_cast<std::size_t>(layer)];
+    CHECK(routing.layer == layer);
+    CHECK(routing.chosen.sizes() == at::IntArrayRef{27, 2});
+    CHECK(largest_difference(routing.probabilities.sum(1), at::ones({27})) < 1e-6);
+    const Tensor best = std::get<0>(routing.probabilities.topk(2, 1));
+    CHECK(routing.probabilities.gather(1, routing.chosen.to(at::kLong)).equal(best));
+  }
+}
+
+TEST_CASE("parameters: stored once, counted as often as they are applied") {
+  for (const std::string& name : kCases) {
+    CAPTURE(name);
+    const auto model = load_frozen_model(kGolden / name);
+    const ModelConfig& config = model->config();
+    const ModelOptions options = frozen_options(config);
+    const ParameterCounts counts = parameter_counts(config, options.head, options.outputs);
+    CHECK(counts.stored == model->parameter_count());
+    // By hand: a layer's attention, experts, and what it has for itself.
+    const ExpertDecoderConfig& c = *experts_of(config.family);
+    const auto* v3 = std::get_if<V3Config>(&config.family);
+    const std::int64_t h = c.hidden_size, width = c.head_dim * (2 * c.num_attention_heads + 2 * c.num_key_value_heads);
+    const std::int64_t attention = h * width + (v3 != nullptr ? c.num_attention_heads * v3->distance_buckets : 0);
+    const std::int64_t layer = attention + 3 * c.num_experts * c.intermediate_size * h + (2 + c.num_experts) * h;
+    const std::int64_t head = classifies(name) ? options.outputs * h : c.tie_word_embeddings ? 0 : c.vocab_size * h;
+    CHECK(counts.effective == c.vocab_size * h + c.num_hidden_layers * layer + h + head);
+  }
+}
+
+TEST_CASE("what the config of an article's decoder may not say") {
+  const auto with = [](const std::string& type, const std::string& change) {
+    return fmt::format(R"({{"model_type":"{}","vocab_size":7,"hidden_size":8,"num_attention_heads":2,
+      "intermediate_size":4{}}})",
+                       type, change);
+  };
+  CHECK(error_of(with("v3", R"(,"stages":2,"layers_per_stage":3)")).empty());
+  CHECK(error_of(with("r1", R"(,"num_hidden_layers":3)")).empty());
+  for (const char* change :
+       {R"(,"layers_per_stage":3)", R"(,"stages":2,"layers_per_stage":3,"share":"some")",
+        R"(,"stages":2,"layers_per_stage":3,"num_hidden_layers":5)",
+        R"(,"stages":2,"layers_per_stage":3,"num_experts":2,"num_experts_per_tok":3)",
+        R"(,"stages":2,"layers_per_stage":3,"distance_buckets":1)", R"(,"stages":2,"layers_per_stage":3,"head_dim":3)",
+        R"(,"stages":2,"layers_per_stage":3,"num_key_value_heads":3)"}) {
+    CAPTURE(change);
+    CHECK_FALSE(error_of(with("v3", change)).empty());
+  }
+  for (const char* change : {"", R"(,"num_hidden_layers":3,"block_size":0)", R"(,"num_hidden_layers":3,"sinks":-1)",
+                             R"(,"num_hidden_layers":3,"look_back":"x")"}) {
+    CAPTURE(change);
+    CHECK_FALSE(error_of(with("r1", change)).empty());
+  }
+}

@@ -187,7 +187,7 @@ class Shipped {
 };
 
 TEST_CASE("any one slip in a shipped recipe gives one fault that names its place") {
-  for (const auto& [name, purpose] : ready_recipes()) {
+  for (const auto& [name, purpose, path] : ready_recipes()) {
     Shipped recipe(name);
     recipe.check_all();
     CHECK(recipe.slips > 100);
@@ -195,7 +195,7 @@ TEST_CASE("any one slip in a shipped recipe gives one fault that names its place
 }
 
 TEST_CASE("shipped recipes are read, written and read again") {
-  for (const auto& [name, purpose] : ready_recipes()) {
+  for (const auto& [name, purpose, path] : ready_recipes()) {
     CAPTURE(name);
     const std::string first = dump_recipe(resolved(load_recipe(find_recipe(name))));
     CHECK(dump_recipe(resolved(parse_recipe(first, name))) == first);

@@ -82,6 +82,29 @@ TEST_CASE("the objective is weight x factor x mean of each part") {
   CHECK(result.parts[0].share + result.parts[1].share == doctest::Approx(1.0));
 }
 
+TEST_CASE("the balance among experts is a part of its own") {
+  const Rows rows;
+  Objective objective(resolved_losses("hard_weight: 1.0"), {}, false);
+  objective.add_balance(0.25);
+  CHECK(objective.student_wants().routing);
+  std::vector<Batch> batches{rows.batch(0, kRows)};
+  batches[0].streams.push_back({.ids = at::zeros({6}, at::kInt), .offsets = at::tensor({0, 6}, at::kInt)});
+  objective.begin_step(batches, {});
+  // Two experts, all six tokens to the first, with probability 3/4: 2 * 1 * 3/4.
+  const Tensor p = at::tensor({0.75, 0.25}, at::kDouble).expand({6, 2}).contiguous();
+  const Outputs outputs{.heads = {{.dense = rows.student}},
+                        .captured = {},
+                        .routing = {{.layer = 0, .probabilities = p, .chosen = at::zeros({6, 1}, at::kInt)}}};
+  objective.add({&outputs, 1}, {}, batches[0]);
+  std::vector<PartReport> parts;
+  const double value = objective.finish_step(&parts);
+  CHECK(parts.at(1).name == "balance");
+  CHECK(parts[1].raw == doctest::Approx(1.5).epsilon(1e-12));
+  CHECK(parts[1].weight == 0.25);
+  CHECK(parts[1].share == doctest::Approx(0.375 / value));
+  CHECK(value == doctest::Approx(parts[0].raw + 0.375).epsilon(1e-12));
+}
+
 TEST_CASE("a part without units is skipped, and says so") {
   Rows rows;
   rows.labels.assign(kRows, -1);

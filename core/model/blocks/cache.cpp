@@ -45,6 +45,14 @@ bool fits(const KvCache& cache, std::span<const Piece> pieces) {
   return std::ranges::all_of(pieces, [&](const Piece& piece) { return piece.rows() <= cache.capacity; });
 }
 
+// Rows of the fullest sequence once the new ones are in it.
+std::int64_t most_kept(const KvCache& cache, std::span<const Piece> pieces, bool in_place) {
+  std::int64_t most = 0;
+  for (const Piece& piece : pieces)
+    most = std::max(most, piece.rows() - (in_place || cache.block == 0 ? 0 : piece.later));
+  return most;
+}
+
 // Closes the gap that `count` rows leave at `first`; `end` rows were there.
 void close_up(const at::Tensor& rows, std::int64_t first, std::int64_t count, std::int64_t end) {
   if (count == 0 || first + count == end) return;
@@ -67,26 +75,14 @@ void extend_in_place(const KvCache& cache, const Piece& piece, const at::Tensor&
   held.narrow(0, piece.held - piece.drops, piece.fresh).copy_(fresh);
 }
 
-KvCache empty_cache(std::int64_t sequences, std::int64_t capacity, std::int64_t layers, std::int64_t width,
-                    const at::TensorOptions& options) {
-  KvCache cache{.capacity = capacity};
-  cache.counts.assign(static_cast<std::size_t>(sequences), 0);
-  cache.gaps = cache.counts;
-  for (std::int64_t layer = 0; layer < layers; ++layer)
-    cache.layers.push_back(
-        {at::empty({sequences * capacity, width}, options), at::empty({sequences * capacity, width}, options)});
-  return cache;
-}
-
 }  // namespace
 
 CachedKeys extend_cache(KvCache& cache, int layer, const at::Tensor& offsets, const at::Tensor& keys,
                         const at::Tensor& values) {
   const std::vector<Piece> pieces = pieces_of(cache, offsets);
   const bool in_place = fits(cache, pieces);
-  if (!in_place && cache.block == 0)
-    fail("the cache holds {} tokens of a sequence, but {} are needed", cache.capacity,
-         std::ranges::max(pieces, {}, &Piece::rows).rows());
+  if (const std::int64_t most = most_kept(cache, pieces, in_place); most > cache.capacity)
+    fail("the cache holds {} tokens of a sequence, but {} are needed", cache.capacity, most);
   const auto sequences = static_cast<std::int64_t>(pieces.size());
   CachedKeys out{.begins = at::empty({sequences}, at::kInt),
                  .counts = at::empty({sequences}, at::kInt),
@@ -128,14 +124,14 @@ void count_rows(KvCache& cache, const at::Tensor& offsets) {
 }
 
 KvCache make_cache(std::int64_t sequences, std::int64_t capacity, std::int64_t layers, std::int64_t width,
-                   const at::TensorOptions& options) {
-  return empty_cache(sequences, capacity, layers, width, options);
-}
-
-KvCache make_bounded_cache(std::int64_t sequences, std::int64_t block, std::int64_t look_back, std::int64_t sinks,
-                           std::int64_t layers, std::int64_t width, const at::TensorOptions& options) {
-  KvCache cache = empty_cache(sequences, (look_back + 1) * block + sinks, layers, width, options);
-  cache.block = block, cache.look_back = look_back, cache.sinks = sinks;
+                   const at::TensorOptions& options, const CacheReach& reach) {
+  KvCache cache{.capacity = capacity, .block = reach.block, .look_back = reach.look_back, .sinks = reach.sinks};
+  if (reach.block > 0) cache.capacity = std::min(capacity, (reach.look_back + 1) * reach.block + reach.sinks);
+  cache.counts.assign(static_cast<std::size_t>(sequences), 0);
+  cache.gaps = cache.counts;
+  for (std::int64_t layer = 0; layer < layers; ++layer)
+    cache.layers.push_back({at::empty({sequences * cache.capacity, width}, options),
+                            at::empty({sequences * cache.capacity, width}, options)});
   return cache;
 }
 

@@ -22,10 +22,13 @@ CachedKeys extend_cache(KvCache& cache, int layer, const at::Tensor& offsets, co
 // After the last layer: the counts and gaps as they stand with the new rows in place.
 void count_rows(KvCache& cache, const at::Tensor& offsets);
 
-// An empty cache: `capacity` rows for each of `sequences`, or as many as a bounded reach needs.
+// How far back attention reaches, as in kernels/decoder_attention.h; block 0: all the way.
+struct CacheReach {
+  std::int64_t block = 0, look_back = 0, sinks = 0;
+};
+
+// An empty cache for `capacity` tokens of each of `sequences`, with as many rows for them as the reach needs.
 KvCache make_cache(std::int64_t sequences, std::int64_t capacity, std::int64_t layers, std::int64_t width,
-                   const at::TensorOptions& options);
-KvCache make_bounded_cache(std::int64_t sequences, std::int64_t block, std::int64_t look_back, std::int64_t sinks,
-                           std::int64_t layers, std::int64_t width, const at::TensorOptions& options);
+                   const at::TensorOptions& options, const CacheReach& reach = {});
 
 }  // namespace dsd

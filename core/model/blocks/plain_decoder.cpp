@@ -64,7 +64,7 @@ Tensor attend(const Tensor& queries, const Tensor& keys, const Tensor& values, c
   // A query that sees nothing has probability 0 everywhere.
   const Tensor blind = (scores == -INFINITY).all(-1, true);
   const Tensor p = at::softmax(scores.masked_fill(blind, 0), -1).masked_fill(blind, 0);
-  return at::matmul(p, v).transpose(0, 1).reshape({m, -1});
+  return at::matmul(p, v).transpose(0, 1).reshape({m, shape.heads * shape.head_width});
 }
 
 struct Spread {
@@ -87,7 +87,7 @@ Spread spread(const Tensor& qkv, const DecoderRows& rows, const DecoderShape& sh
 
 // Keys and values of all sequences: the new rows alone, or behind those that a cache holds.
 CachedKeys keys_of(const Spread& all, const DecoderRows& rows) {
-  const auto flat = [](const Tensor& t) { return t.reshape({t.size(0), -1}); };
+  const auto flat = [](const Tensor& t) { return t.reshape({t.size(0), t.size(1) * t.size(2)}); };
   if (rows.cache != nullptr)
     return extend_cache(*rows.cache, rows.layer, rows.offsets, flat(all.keys), flat(all.values));
   const Tensor begins = rows.offsets.slice(0, 0, -1).contiguous();

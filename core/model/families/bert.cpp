@@ -79,7 +79,7 @@ Outputs Bert::forward(const Batch& batch, const Wanted& wanted, const Pass& pass
   const bool reads_rows = has_head || wants_pooled;
   if (has_head && parts_.head == HeadKind::masked_tokens && (pass.stream != 0 || batch.rows.empty()))
     fail("a batch for a head over masked tokens must say which rows it reads");
-  if (reads_rows) run.head_rows = head_rows(batch, pass.stream, device_);
+  if (reads_rows) run.head_rows = head_rows(batch, pass.stream, TextEnd::first, device_);
 
   run.depth = reads_rows ? bert_.num_hidden_layers : 0;
   run.reach_sites();

@@ -146,11 +146,11 @@ DecoderRun begin_run(const Batch& batch, const Wanted& wanted, const Pass& pass,
   }
   if (pass.cache != nullptr) run.rows.positions = positions_after(*pass.cache, rows);
   if (wanted.heads && has_head) {
-    run.head_rows = head_rows(batch, pass.stream, device);
+    run.head_rows = head_rows(batch, pass.stream, TextEnd::last, device);
     const Tensor last = last_rows_of(rows.offsets);
     run.last_alone = run.head_rows.sizes() == last.sizes() && run.head_rows.to(at::kCPU).equal(last);
   }
-  run.depth = run.head_rows.defined() || wanted.routing ? layers : 0;
+  run.depth = run.head_rows.defined() || wanted.routing || pass.cache != nullptr ? layers : 0;
   run.reach_sites();
   return run;
 }

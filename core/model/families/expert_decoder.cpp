@@ -80,9 +80,8 @@ ExpertDecoder::ExpertDecoder(ModelConfig config, const ModelOptions& options)
 KvCache ExpertDecoder::make_cache(std::int64_t sequences, std::int64_t capacity) const {
   const std::int64_t layers = sizes_.num_hidden_layers, width = sizes_.num_key_value_heads * sizes_.head_dim;
   const auto options = weights_.words.master.options().requires_grad(false);
-  const AttentionReach& reach = shape_.reach;
-  if (reach.block == 0) return dsd::make_cache(sequences, capacity, layers, width, options);
-  return make_bounded_cache(sequences, reach.block, reach.look_back, reach.sinks, layers, width, options);
+  const auto& [window, block, look_back, sinks] = shape_.reach;
+  return dsd::make_cache(sequences, capacity, layers, width, options, {block, look_back, sinks});
 }
 
 Outputs ExpertDecoder::forward(const Batch& batch, const Wanted& wanted, const Pass& pass) {
