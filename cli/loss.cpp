@@ -4,6 +4,7 @@
 #include "cli/commands.h"
 #include "core/base/error.h"
 #include "core/config/reader.h"
+#include "losses/feature_loss.h"
 #include "losses/loss.h"
 
 namespace dsd {
@@ -19,15 +20,26 @@ struct HardChoice {
   static void fields(auto& self, auto& v) { v("loss", self.loss, "loss against the labels", required); }
 };
 
+struct FeatureChoice {
+  FeatureLossConfig loss;
+  static void fields(auto& self, auto& v) { v("loss", self.loss, "loss on features", required); }
+};
+
 template <class Choice>
-std::unique_ptr<Loss> choose(const LossOptions& options) {
+Choice choose(const LossOptions& options) {
   Diagnostics faults("loss");
   Choice choice;
   const std::string comma = options.settings.empty() ? "" : ", ";
   const auto text = fmt::format("loss: {{kind: {}{}{}}}", options.kind, comma, options.settings);
   if (const auto tree = parse_yaml(text, 0, faults)) read_tree(*tree, describe_fields(choice), "the loss", faults);
   faults.raise();
-  return make_loss(choice.loss);
+  return choice;
+}
+
+bool is_on_features(std::string_view kind) {
+  FeatureChoice choice;
+  const auto& map = std::get<ChoiceSlot>(describe_fields(choice).fields.at(0).slot);
+  return std::ranges::find(map.type->kinds, kind) != map.type->kinds.end();
 }
 
 std::vector<double> numbers(const nlohmann::json& list, std::string_view flag) {
@@ -70,6 +82,28 @@ Labels labels_of(const LossOptions& options, const Tensor& student) {
   return Classes{at::tensor(values, at::kDouble).to(at::kInt)};
 }
 
+// Rows are the tokens of one sequence, as every site of a model of one layer and one head.
+std::unique_ptr<Loss> feature_loss(const LossOptions& options, const Tensor& student, const Tensor& teacher) {
+  const auto shape = [](const Tensor& states) {
+    return ModelShape{.layers = 1, .hidden = states.size(1), .heads = 1, .key_heads = 1, .head_width = states.size(1)};
+  };
+  const ModelShapes shapes{.student = shape(student), .teacher = shape(teacher), .dtype = at::kDouble};
+  auto loss = make_loss(choose<FeatureChoice>(options).loss, shapes);
+  if (!loss->parameters().empty())
+    fail_as(ExitCode::bad_input, "{} would need a projector, which is trained; give states of one width", options.kind);
+  return loss;
+}
+
+// The rows' place in a batch: each a row that a head reads, or the tokens of one sequence.
+Batch batch_of(const LossOptions& options, const Tensor& student) {
+  Batch batch;
+  const auto rows = static_cast<std::int32_t>(student.size(0));
+  batch.rows = {at::arange(rows, at::kInt)};
+  batch.streams.push_back({.ids = at::zeros({rows}, at::kInt), .offsets = at::tensor({0, rows}, at::kInt)});
+  batch.labels = labels_of(options, student);
+  return batch;
+}
+
 }  // namespace
 
 int run_loss(const LossOptions& options) {
@@ -77,14 +111,20 @@ int run_loss(const LossOptions& options) {
   if (options.teacher.empty() == options.labels.empty())
     fail_as(ExitCode::bad_input, "a loss takes --teacher or --labels, one of them");
   const bool soft = !options.teacher.empty();
-  const auto loss = soft ? choose<SoftChoice>(options) : choose<HardChoice>(options);
+  const Tensor target = soft ? rows_of(options.teacher, "teacher") : Tensor();
+  const bool on_features = soft && is_on_features(options.kind);
+  if (on_features && target.size(0) != student.size(0))
+    fail_as(ExitCode::bad_input, "--teacher: {} tokens for the student's {}", target.size(0), student.size(0));
+  const auto loss = on_features ? feature_loss(options, student, target)
+                    : soft      ? make_loss(choose<SoftChoice>(options).loss)
+                                : make_loss(choose<HardChoice>(options).loss);
 
-  Batch batch;
-  batch.rows = {at::arange(student.size(0), at::kInt)};
-  batch.labels = labels_of(options, student);
-  const Outputs outputs{.heads = {{.dense = student}}, .captured = {}};
+  const Batch batch = batch_of(options, student);
+  Outputs outputs{.heads = {{.dense = student}}, .captured = {}};
   TeacherOutputs teacher;
-  if (soft) teacher.heads.push_back(Scores{.dense = rows_of(options.teacher, "teacher")});
+  if (soft) teacher.heads.push_back(Scores{.dense = target});
+  for (const Site& site : loss->student_wants().sites) outputs.captured.emplace_back(site, student);
+  for (const Site& site : loss->teacher_wants().sites) teacher.captured.emplace_back(site, target);
   const LossInput input{.student = {&outputs, 1},
                         .teachers = {&teacher, soft ? 1u : 0u},
                         .batch = batch,

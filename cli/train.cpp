@@ -16,6 +16,7 @@
 #include "core/eval/evaluator.h"
 #include "core/eval/perplexity.h"
 #include "core/formats/locate.h"
+#include "core/model/model_shape.h"
 #include "core/recipe/load.h"
 #include "core/recipe/shelf.h"
 #include "core/recipe/task_names.h"
@@ -91,6 +92,16 @@ std::int64_t remembered_bytes(const Recipe& recipe, RunModels& models, const Tas
   return width * hidden_size(models.teacher->config().family);
 }
 
+// Of a token whose states losses on features read.
+std::int64_t captured_bytes(const Recipe& recipe, RunModels& models) {
+  if (!models.teacher) return 0;
+  const Objective objective = make_objective(recipe, models);
+  const ModelShape shape = shape_of(models.teacher->config().family);
+  std::int64_t numbers = 0;
+  for (const Site& site : objective.teacher_wants().sites) numbers += shape.width(site.kind);
+  return numbers * (recipe.teacher.keep_dtype == TrainDtype::bf16 ? 2 : 4);
+}
+
 int dry_run(const Recipe& recipe, RunModels& models, const Workbench& bench) {
   Plan plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed));
   const std::int64_t steps = planned_steps(recipe, plan);
@@ -104,6 +115,7 @@ int dry_run(const Recipe& recipe, RunModels& models, const Workbench& bench) {
                    .tokens = bench.data.train.tokens(),
                    .rows = language ? bench.data.train.targets() : bench.data.train.size(),
                    .row_bytes = remembered_bytes(recipe, models, bench.data.task),
+                   .token_bytes = captured_bytes(recipe, models),
                    .vocabulary = language ? vocab_size(models.student->config().family) : 0,
                    .bf16 = recipe.train.dtype == TrainDtype::bf16,
                    .remember = recipe.teacher.remember && with_teacher,
@@ -130,6 +142,7 @@ Recipe baseline_of(const Recipe& recipe, std::int64_t steps) {
   Recipe baseline = recipe;
   baseline.losses.soft_weight = 0;
   baseline.losses.hard_weight = 1;
+  baseline.losses.features.clear();
   baseline.schedules.soft_weight.reset();
   baseline.schedules.hard_weight.reset();
   baseline.data.unlabelled.clear();
@@ -260,6 +273,7 @@ int run_train(const TrainOptions& options) {
   require_same_tokenizer(tokenizer, tokenizer_folder, models);
   const Workbench bench{console, stop, data, tokenizer_folder, threads, options.allow_drift};
   print_parts(recipe, models, bench);
+  make_objective(recipe, models);  // its faults are told before anything is written
   if (options.dry_run) return dry_run(recipe, models, bench);
 
   Summary summary{.run = run_path(options, recipe, file), .recipe = recipe, .metric = data.task.metrics.front()};

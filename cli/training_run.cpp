@@ -7,8 +7,11 @@
 #include "core/base/error.h"
 #include "core/eval/evaluator.h"
 #include "core/export/model_folder.h"
+#include "core/model/model_shape.h"
+#include "core/recipe/check_features.h"
 #include "core/recipe/load.h"
 #include "core/recipe/task_names.h"
+#include "core/train/first_look.h"
 
 namespace dsd {
 namespace {
@@ -21,15 +24,38 @@ AdamWSettings adam_settings(const TrainConfig& train) {
   return {.beta1 = train.beta1, .beta2 = train.beta2, .epsilon = train.epsilon, .weight_decay = train.weight_decay};
 }
 
+std::optional<ModelShapes> shapes_of(const Recipe& recipe, RunModels& models) {
+  if (!models.teacher) return std::nullopt;
+  return ModelShapes{
+      .student = shape_of(models.student->config().family),
+      .teacher = shape_of(models.teacher->config().family),
+      .device = recipe.train.device == DeviceKind::cuda ? at::Device(at::kCUDA) : at::Device(at::kCPU),
+      .random = {.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights, .pass = 1}};
+}
+
 // The parts that a loop needs and nobody else: they live as long as it runs.
 struct Loop {
   Loop(const Recipe& recipe, RunModels& models, const Workbench& bench)
       : plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed)),
         steps(planned_steps(recipe, plan)),
-        objective(recipe.losses, recipe.schedules, learns_from_teacher(recipe, models)),
-        optimiser(models.student->parameters(), adam_settings(recipe.train)) {
+        objective(make_objective(recipe, models)),
+        parameters(all_parameters(*models.student, objective)),
+        optimiser(trained(parameters), adam_settings(recipe.train)) {
     const ExpertDecoderConfig* experts = experts_of(models.student->config().family);
     if (experts != nullptr && experts->router_aux_loss_coef > 0) objective.add_balance(experts->router_aux_loss_coef);
+  }
+
+  static std::vector<Parameter> all_parameters(Model& student, const Objective& objective) {
+    const auto own = student.parameters();
+    std::vector<Parameter> all(own.begin(), own.end());
+    for (const Parameter& parameter : objective.parameters()) all.push_back(parameter);
+    return all;
+  }
+
+  // A projector that is frozen is in the checkpoint alone.
+  static std::vector<Parameter> trained(std::vector<Parameter> all) {
+    std::erase_if(all, [](const Parameter& parameter) { return !parameter.weight->master.requires_grad(); });
+    return all;
   }
 
   TrainerParts parts(const Recipe& recipe, RunModels& models, const Workbench& bench) {
@@ -52,17 +78,21 @@ struct Loop {
   Plan plan;
   std::int64_t steps;
   Objective objective;
+  std::vector<Parameter> parameters;  // the student's and the losses', as a checkpoint holds them
   AdamW optimiser;
   std::unique_ptr<Teacher> direct;           // none where labels alone are learned from
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
 };
 
-RememberedForm form_of(const Recipe& recipe) {
+RememberedForm form_of(const Recipe& recipe, const Objective& objective) {
   using Kind = RememberedForm::Kind;
-  if (require_task_name(recipe.task).kind != TaskKind::next_token) return {};
-  if (recipe.teacher.keep == TeacherKeep::top_k)
-    return {.kind = Kind::top_k, .top_k = recipe.teacher.top_k, .temperature = recipe.losses.temperature.value_or(1.0)};
-  return {.kind = Kind::hidden, .dtype = recipe.teacher.keep_dtype == TrainDtype::bf16 ? at::kBFloat16 : at::kFloat};
+  RememberedForm form{.dtype = recipe.teacher.keep_dtype == TrainDtype::bf16 ? at::kBFloat16 : at::kFloat,
+                      .sites = objective.teacher_wants().sites};
+  if (require_task_name(recipe.task).kind != TaskKind::next_token) return form;
+  form.kind = recipe.teacher.keep == TeacherKeep::top_k ? Kind::top_k : Kind::hidden;
+  if (form.kind == Kind::top_k) form.top_k = recipe.teacher.top_k;
+  if (form.kind == Kind::top_k) form.temperature = recipe.losses.temperature.value_or(1.0);
+  return form;
 }
 
 // `file` is where a remembered teacher keeps its outputs.
@@ -70,8 +100,22 @@ void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, const fs::
   if (!learns_from_teacher(recipe, models)) return;
   loop->direct = in_process_teacher(models.teacher, models.columns);
   if (!recipe.teacher.remember) return;
-  loop->store = std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
-                                                    recipe.teacher.budget_mib * kMebibyte, form_of(recipe));
+  loop->store =
+      std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
+                                          recipe.teacher.budget_mib * kMebibyte, form_of(recipe, loop->objective));
+}
+
+// Projectors start from the first batches, unless a checkpoint holds them; what is matched is printed either way.
+void look_at_features(Loop* loop, const Recipe& recipe, RunModels& models, const Workbench& bench, bool anew) {
+  if (!loop->objective.has_features()) return;
+  if (anew)
+    first_look(loop->objective, {.student = models.student.get(),
+                                 .teacher = loop->store ? static_cast<Teacher*>(loop->store.get()) : loop->direct.get(),
+                                 .data = &bench.data.train,
+                                 .plan = &loop->plan,
+                                 .kind = bench.data.task.kind,
+                                 .tokens = recipe.train.tokens});
+  for (const auto& line : loop->objective.matches()) bench.console.line("features  {}", line);
 }
 
 void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, const Workbench& bench) {
@@ -88,13 +132,13 @@ void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, con
 
 // Puts the newest checkpoint in place; none when the run starts anew. A store that the recipe names is other runs' too,
 // and what it holds depends on the examples alone: only the run's own is cut back.
-std::optional<CheckpointMeta> restore_newest(Loop* loop, RunModels& models, const Workbench& bench,
-                                             const RunFolder& run, const CheckpointMeta& now, bool own_store) {
+std::optional<CheckpointMeta> restore_newest(Loop* loop, const Workbench& bench, const RunFolder& run,
+                                             const CheckpointMeta& now, bool own_store) {
   if (run.resumed) {
     const auto loaded = newest_checkpoint(run.path, [&](std::string_view line) { bench.console.write_line(line); });
     if (loaded) {
       require_same_run(loaded->meta, now, bench);
-      loaded->restore(models.student->parameters(), loop->optimiser);
+      loaded->restore(loop->parameters, loop->optimiser);
       if (loop->store && own_store) loop->store->cut(loaded->meta.store_length);
       bench.console.line("resume    from the checkpoint of step {}", loaded->meta.step);
       return loaded->meta;
@@ -114,7 +158,12 @@ std::int64_t planned_steps(const Recipe& recipe, const Plan& plan) {
 }
 
 bool learns_from_teacher(const Recipe& recipe, const RunModels& models) {
-  return models.teacher && (recipe.losses.soft_weight > 0 || recipe.schedules.soft_weight);
+  const bool reads_it = recipe.losses.soft_weight > 0 || recipe.schedules.soft_weight || has_features(recipe.losses);
+  return models.teacher && reads_it;
+}
+
+Objective make_objective(const Recipe& recipe, RunModels& models) {
+  return {recipe.losses, recipe.schedules, learns_from_teacher(recipe, models), shapes_of(recipe, models)};
 }
 
 Scored scored_of(const EvalResult& result) {
@@ -140,7 +189,8 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
                            .data = bench.data.train.fingerprint().hex()};
   if (loop.store && recipe.teacher.store)
     bench.console.line("store     {}: {} examples are remembered there", *recipe.teacher.store, loop.store->length());
-  const auto start = restore_newest(&loop, models, bench, run, now, !recipe.teacher.store);
+  const auto start = restore_newest(&loop, bench, run, now, !recipe.teacher.store);
+  look_at_features(&loop, recipe, models, bench, !start);
   RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
   ConsoleReport report(bench.console);
 
@@ -154,7 +204,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   parts.save = [&](const CheckpointMeta& meta) {
     CheckpointMeta whole = meta;
     whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;
-    save_checkpoint(run.path, whole, models.student->parameters(), loop.optimiser);
+    save_checkpoint(run.path, whole, loop.parameters, loop.optimiser);
   };
   parts.save_best = [&] {
     write_folder_atomically(run.student(), true, [&](const fs::path& folder) {
@@ -174,6 +224,7 @@ TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench
   const fs::path file = fs::temp_directory_path() / fmt::format("dsdistill-probe-{}.store", ::getpid());
   Loop loop(recipe, models, bench);
   add_teacher(&loop, recipe, models, file);
+  look_at_features(&loop, recipe, models, bench, true);
   TrainerParts parts = loop.parts(recipe, models, bench);
   parts.steps = std::min(parts.steps, steps);
   const TrainResult result = Trainer(std::move(parts)).run(std::nullopt);

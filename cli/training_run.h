@@ -24,6 +24,9 @@ struct Workbench {
 std::int64_t planned_steps(const Recipe& recipe, const Plan& plan);
 bool learns_from_teacher(const Recipe& recipe, const RunModels& models);
 
+// The losses of a recipe over these models; Error(bad_input) where losses on features do not fit them.
+Objective make_objective(const Recipe& recipe, RunModels& models);
+
 Scored scored_of(const EvalResult& result);
 std::string text_of(const Scored& scored);
 

@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <optional>
 #include <variant>
+#include <vector>
 
 #include "core/config/fields.h"
+#include "losses/feature_configs.h"
 
 namespace dsd {
 
@@ -67,6 +69,7 @@ struct LossesConfig {
   std::optional<double> temperature;
   std::optional<SoftLossConfig> soft;
   std::optional<HardLossConfig> hard;
+  std::vector<FeaturePart> features;
   std::int64_t tile_rows = 256;
   static void fields(auto& self, auto& v) {
     v("soft_weight", self.soft_weight, "weight of the loss against the teacher; without a teacher it has no part",
@@ -77,6 +80,8 @@ struct LossesConfig {
       "softens teacher and student alike; null: 2.0 for a task with labels, 3.5 over a vocabulary", positive);
     v("soft", self.soft, "loss against the teacher; null: forward_kl for classes, mean_squared_error for values");
     v("hard", self.hard, "loss against the labels; null: cross_entropy for classes, mean_squared_error for values");
+    v("features", self.features,
+      "losses on hidden states, attention and the like against the teacher's; without a teacher they have no part");
     v("tile_rows", self.tile_rows,
       "over a vocabulary, rows whose scores are in memory at once, 8 bytes for each of its tokens: changes memory and "
       "speed, not results; 48 keeps 130,000 tokens below 50 MiB",

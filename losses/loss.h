@@ -38,6 +38,9 @@ class Loss {
   virtual Tensor sum(const LossInput& input) const = 0;  // scalar, fp32 or float64, differentiable
   // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
   virtual double factor(double temperature) const = 0;
+  // What it trains beside the student (projectors), with names of its own: by the same optimiser, saved in checkpoints,
+  // never exported.
+  virtual std::span<Parameter> parameters() { return {}; }
 };
 
 // A loss of each row alone, which a head over a vocabulary evaluates in one walk with the other row losses

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/recipe/check_features.h"
 #include "core/recipe/task_names.h"
 
 namespace dsd {
@@ -129,7 +130,7 @@ void check_memory(const Recipe& recipe, const TaskName& task, Faults& faults) {
             task.name, key);
     };
     refuse(teacher.keep != silent.keep, "teacher.keep");
-    refuse(teacher.keep_dtype != silent.keep_dtype, "teacher.keep_dtype");
+    refuse(teacher.keep_dtype != silent.keep_dtype && !has_features(recipe.losses), "teacher.keep_dtype");
     refuse(teacher.top_k != silent.top_k, "teacher.top_k");
     refuse(teacher.store.has_value(), "teacher.store");
     return;
@@ -216,8 +217,11 @@ void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "losses.hard", "task '{}' has {}, and mean_squared_error is for numbers; use cross_entropy", task.name,
         task.kind == TaskKind::next_token ? "tokens" : "classes");
   if (recipe.teacher.path && is_zero(recipe.schedules.soft_weight, losses.soft_weight) &&
-      is_zero(recipe.schedules.hard_weight, losses.hard_weight))
-    add(faults, "losses.soft_weight", "the soft and the hard weight are both 0: there is nothing to minimise");
+      is_zero(recipe.schedules.hard_weight, losses.hard_weight) && !has_features(losses)) {
+    const bool features = !losses.features.empty();
+    add(faults, "losses.soft_weight", "the soft and the hard weight{} 0: there is nothing to minimise",
+        features ? ", and those of all losses on features, are" : " are both");
+  }
 }
 
 void check_schedules(const Recipe& recipe, Faults& faults) {
@@ -254,6 +258,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   check_memory(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
+  check_features(recipe, faults);
   check_schedules(recipe, faults);
   check_sizes(recipe, faults);
   return faults;

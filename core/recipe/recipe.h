@@ -106,7 +106,8 @@ struct TeacherConfig {
     v("keep", self.keep,
       "what is remembered over a vocabulary: the final hidden states, which give every score again, or the k likeliest "
       "tokens of each row with the weight of the rest");
-    v("keep_dtype", self.keep_dtype, "of the hidden states that are remembered");
+    v("keep_dtype", self.keep_dtype,
+      "of the hidden states that are remembered, those that losses on features read included");
     v("top_k", self.top_k, "how many tokens 'keep: top_k' keeps", Range{.min = 1, .max = 1 << 20});
     v("store", self.store,
       "file that remembers a language model's teacher for other runs too; null: in this run's folder");

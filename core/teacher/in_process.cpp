@@ -2,6 +2,7 @@
 #include <ATen/ATen.h>
 
 #include "core/base/error.h"
+#include "core/model/model_shape.h"
 #include "core/teacher/teacher.h"
 
 namespace dsd {
@@ -9,10 +10,13 @@ namespace {
 
 Capabilities capabilities_of(const ModelConfig& config) {
   const auto labels = static_cast<std::int64_t>(config.head.labels.size());
+  const ModelShape shape = shape_of(config.family);
   const bool tells_tokens = frozen_options(config).head == HeadKind::next_token;
   return {.classes = tells_tokens ? vocab_size(config.family) : labels,
-          .layers = layer_count(config.family),
-          .hidden = hidden_size(config.family),
+          .layers = shape.layers,
+          .hidden = shape.hidden,
+          .query_width = shape.width(Site::Kind::query),
+          .key_width = shape.width(Site::Kind::key),
           .captures = true};
 }
 
@@ -55,6 +59,11 @@ class InProcessTeacher : public Teacher {
 };
 
 }  // namespace
+
+std::int64_t Capabilities::width(const Site& site) const {
+  const bool of_keys = site.kind == Site::Kind::key || site.kind == Site::Kind::value;
+  return site.kind == Site::Kind::query ? query_width : of_keys ? key_width : hidden;
+}
 
 std::unique_ptr<Teacher> in_process_teacher(std::shared_ptr<Model> model, std::vector<std::int32_t> columns) {
   return std::make_unique<InProcessTeacher>(std::move(model), std::move(columns));

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -17,15 +18,24 @@ namespace {
 using Kind = RememberedForm::Kind;
 
 std::string text_of(const RememberedForm& form, const Capabilities& can) {
+  const char* dtype = form.dtype == at::kBFloat16 ? "bf16" : "fp32";
+  std::string text, captures;
+  for (const Site& site : form.sites) captures += fmt::format(" {} {}", name_of(site), can.width(site));
+  // The header has room for a few names.
+  if (captures.size() > 160)
+    captures = fmt::format(" {} captures ({:.16})", form.sites.size(), Hasher().text(captures).key().hex());
+  if (!captures.empty()) captures = fmt::format(", and {} of each token:{}", dtype, captures);
   switch (form.kind) {
     case Kind::logits:
-      return fmt::format("logits fp32 {}", can.classes);
+      text = fmt::format("logits fp32 {}", can.classes);
+      break;
     case Kind::hidden:
-      return fmt::format("hidden {} {}", form.dtype == at::kBFloat16 ? "bf16" : "fp32", can.hidden);
+      text = fmt::format("hidden {} {}", dtype, can.hidden);
+      break;
     case Kind::top_k:
-      return fmt::format("top_k {} of {} at temperature {}", form.top_k, can.classes, form.temperature);
+      text = fmt::format("top_k {} of {} at temperature {}", form.top_k, can.classes, form.temperature);
   }
-  fail("a form of what is remembered without a name");
+  return text + captures;
 }
 
 RememberedForm checked(const RememberedForm& form, const Capabilities& can) {
@@ -35,14 +45,13 @@ RememberedForm checked(const RememberedForm& form, const Capabilities& can) {
   return form;
 }
 
-void check_rememberable(const Batch& batch, const Wanted& wanted, Kind kind) {
-  if (!wanted.sites.empty())
-    fail(
-        "a loss wants {} of the teacher, and hidden states and the like are not remembered; set teacher.remember: "
-        "false",
-        name_of(wanted.sites[0]));
+void check_rememberable(const Batch& batch, const Wanted& wanted, const RememberedForm& form) {
+  for (const Site& site : wanted.sites)
+    if (std::ranges::find(form.sites, site) == form.sites.end())
+      fail("a loss wants {} of the teacher, which is not among what is remembered; set teacher.remember: false",
+           name_of(site));
   const std::int64_t sequences = batch.streams[0].count();
-  if (batch.rows.size() > 1 || (kind == Kind::logits && batch.head_rows() != sequences))
+  if (batch.rows.size() > 1 || (form.kind == Kind::logits && batch.head_rows() != sequences))
     fail("a teacher is remembered where its head reads one row of each sequence; set teacher.remember: false");
   TORCH_CHECK(static_cast<std::int64_t>(batch.keys.size()) == sequences, "a batch needs a key for each sequence");
 }
@@ -63,22 +72,11 @@ std::span<char> bytes_of(const Tensor& rows, std::int64_t begin, std::int64_t en
           static_cast<std::size_t>(end - begin) * row};
 }
 
-// Rows on the host, [N, ...], as records: those of sequence s are rows bounds[s] ... bounds[s + 1] - 1.
-void append_rows(RecordStore& store, const Batch& examples, const Tensor& rows) {
-  const auto bounds = row_bounds(examples);
-  std::vector<Record> records;
-  for (std::size_t s = 0; s < examples.keys.size(); ++s)
-    records.push_back({examples.keys[s], bytes_of(rows, bounds[s], bounds[s + 1])});
-  store.append(records);
+std::vector<std::int64_t> token_bounds(const Batch& batch) {
+  const Tensor& offsets = batch.streams[0].offsets;
+  const auto* begin = offsets.const_data_ptr<std::int32_t>();
+  return {begin, begin + offsets.size(0)};
 }
-
-void read_rows(const RecordStore& store, const Batch& batch, const Tensor& rows) {
-  const auto bounds = row_bounds(batch);
-  for (std::size_t s = 0; s < batch.keys.size(); ++s)
-    store.read(batch.keys[s], bytes_of(rows, bounds[s], bounds[s + 1]));
-}
-
-Tensor host_rows(const Tensor& rows, at::ScalarType dtype) { return rows.detach().to(at::kCPU, dtype).contiguous(); }
 
 }  // namespace
 
@@ -124,7 +122,7 @@ RememberedTeacher::RememberedTeacher(Teacher& teacher, const std::filesystem::pa
 
 Capabilities RememberedTeacher::can() const {
   Capabilities can = teacher_.can();
-  can.captures = false;
+  can.captures = !form_.sites.empty();
   if (form_.kind == Kind::top_k) can.top_k = form_.top_k;
   return can;
 }
@@ -137,16 +135,20 @@ TeacherOutputs RememberedTeacher::outputs(const Batch& batch, const Wanted& want
     for (Target& target : outputs.heads) target = in_form(std::move(target));
     return outputs;
   }
-  check_rememberable(batch, wanted, form_.kind);
-  compute_missing(batch, wanted);
-  outputs.heads.push_back(form_.kind == Kind::logits   ? recall_logits(batch)
-                          : form_.kind == Kind::hidden ? recall_hidden(batch)
-                                                       : recall_top_k(batch));
+  check_rememberable(batch, wanted, form_);
+  compute_missing(batch);
+  const Bounds bounds{row_bounds(batch), token_bounds(batch)};
+  const std::vector<Piece> pieces = pieces_for(batch, bounds);
+  recall(batch, pieces);
+  outputs.heads.push_back(target_of(batch, pieces));
+  const at::Device device = batch.streams[0].ids.device();
+  for (std::size_t i = 0; i < form_.sites.size(); ++i)
+    outputs.captured.emplace_back(form_.sites[i], pieces[pieces.size() - form_.sites.size() + i].rows.to(device));
   return outputs;
 }
 
 // What is missing goes through the teacher as one packed batch, each example once.
-void RememberedTeacher::compute_missing(const Batch& batch, const Wanted& wanted) {
+void RememberedTeacher::compute_missing(const Batch& batch) {
   std::vector<std::int32_t> missing;
   const auto hash = [](const Key128& key) { return static_cast<std::size_t>(key.low); };
   std::unordered_set<Key128, decltype(hash)> seen(batch.keys.size(), hash);
@@ -155,37 +157,65 @@ void RememberedTeacher::compute_missing(const Batch& batch, const Wanted& wanted
       missing.push_back(static_cast<std::int32_t>(i));
   if (missing.empty()) return;
   const Batch examples = pick_sequences(batch, missing);
-  const TeacherOutputs outputs = teacher_.outputs(examples, wanted);
+  const Bounds bounds{row_bounds(examples), token_bounds(examples)};
+  const std::vector<Piece> pieces = pieces_for(examples, bounds);
+  const std::vector<Tensor> values = given(teacher_.outputs(examples, {.sites = form_.sites}));
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    if (values[i].sizes() != pieces[i].rows.sizes())
+      fail("the teacher gives [{}] where [{}] is to be remembered; set teacher.remember: false",
+           fmt::join(values[i].sizes(), ", "), fmt::join(pieces[i].rows.sizes(), ", "));
+    pieces[i].rows.copy_(values[i]);
+  }
+  append(examples, pieces);
+}
+
+// The head's rows first, in one tensor or, of the likeliest tokens, in three; then each site's.
+std::vector<RememberedTeacher::Piece> RememberedTeacher::pieces_for(const Batch& batch, const Bounds& bounds) const {
+  const Capabilities teacher = can();
+  const std::int64_t rows = batch.head_rows(), tokens = batch.streams[0].tokens();
+  std::vector<Piece> pieces;
+  const auto add = [&](at::IntArrayRef shape, at::ScalarType dtype, const std::vector<std::int64_t>& of) {
+    pieces.push_back({at::empty(shape, dtype), of});
+  };
+  if (form_.kind == Kind::logits) add({rows, teacher.classes}, at::kFloat, bounds.rows);
+  if (form_.kind == Kind::hidden) add({rows, teacher.hidden}, form_.dtype, bounds.rows);
+  if (form_.kind == Kind::top_k) {
+    add({rows, form_.top_k}, at::kInt, bounds.rows);
+    add({rows, form_.top_k}, at::kFloat, bounds.rows);
+    add({rows}, at::kFloat, bounds.rows);
+  }
+  for (const Site& site : form_.sites) add({tokens, teacher.width(site)}, form_.dtype, bounds.tokens);
+  return pieces;
+}
+
+std::vector<Tensor> RememberedTeacher::given(const TeacherOutputs& outputs) {
   const Scores& scores = scores_in(outputs);
-  if (form_.kind == Kind::logits) keep_logits(examples, scores);
-  else if (form_.kind == Kind::hidden) keep_hidden(examples, scores);
-  else keep_top_k(examples, scores);
+  std::vector<Tensor> all;
+  if (form_.kind == Kind::top_k) {
+    TopK kept = top_k_of(scores, form_.top_k, form_.temperature);
+    all = {std::move(kept.ids), std::move(kept.log_p), std::move(kept.log_tail)};
+  } else {
+    const Tensor& rows = form_.kind == Kind::logits ? scores.dense : scores.hidden;
+    if (!rows.defined())
+      fail("the teacher does not give {}; set teacher.remember: false",
+           form_.kind == Kind::logits ? "the logits of each example" : "its last hidden states");
+    all = {rows};
+  }
+  if (form_.kind == Kind::hidden) {
+    head_ = scores;
+    head_->rows = Tensor(), head_->hidden = scores.hidden.narrow(0, 0, 0);
+  }
+  for (const Site& site : form_.sites) all.push_back(outputs.at(site));
+  return all;
 }
 
-void RememberedTeacher::keep_logits(const Batch& examples, const Scores& scores) {
-  const std::int64_t rows = examples.streams[0].count(), classes = can().classes;
-  if (!scores.dense.defined() || scores.dense.sizes() != at::IntArrayRef{rows, classes})
-    fail("the teacher does not give {} logits for each example; set teacher.remember: false", classes);
-  append_rows(store_, examples, host_rows(scores.dense, at::kFloat));
-}
-
-void RememberedTeacher::keep_hidden(const Batch& examples, const Scores& scores) {
-  if (!scores.hidden.defined() || scores.hidden.sizes() != at::IntArrayRef{examples.head_rows(), can().hidden})
-    fail("the teacher does not give hidden states of {} numbers; set teacher.remember: false", can().hidden);
-  append_rows(store_, examples, host_rows(scores.hidden, form_.dtype));
-  head_ = scores;
-  head_->rows = Tensor(), head_->hidden = scores.hidden.narrow(0, 0, 0);
-}
-
-// A record: ids, log-probabilities and rests of a sequence's rows, one array after the other.
-void RememberedTeacher::keep_top_k(const Batch& examples, const Scores& scores) {
-  const TopK kept = top_k_of(scores, form_.top_k, form_.temperature);
-  const auto bounds = row_bounds(examples);
+// A record: a sequence's rows of each piece, one array after the other.
+void RememberedTeacher::append(const Batch& examples, std::span<const Piece> pieces) {
   std::vector<char> bytes;
   for (std::size_t s = 0; s < examples.keys.size(); ++s) {
     bytes.clear();
-    for (const Tensor& part : {kept.ids, kept.log_p, kept.log_tail}) {
-      const auto rows = bytes_of(part, bounds[s], bounds[s + 1]);
+    for (const Piece& piece : pieces) {
+      const auto rows = bytes_of(piece.rows, piece.bounds[s], piece.bounds[s + 1]);
       bytes.insert(bytes.end(), rows.begin(), rows.end());
     }
     const Record record{examples.keys[s], bytes};
@@ -193,45 +223,41 @@ void RememberedTeacher::keep_top_k(const Batch& examples, const Scores& scores) 
   }
 }
 
-Target RememberedTeacher::recall_logits(const Batch& batch) const {
-  const std::int64_t classes = can().classes;
-  const Tensor logits = at::empty({batch.streams[0].count(), classes}, at::kFloat);
-  read_rows(store_, batch, logits);
-  return Scores{.rows = rows_of(batch), .classes = classes, .dense = logits.to(batch.streams[0].ids.device())};
-}
-
-Target RememberedTeacher::recall_hidden(const Batch& batch) {
-  const Tensor hidden = at::empty({batch.head_rows(), can().hidden}, form_.dtype);
-  read_rows(store_, batch, hidden);
-  Scores scores = head(batch);
-  scores.hidden = hidden.to(scores.hidden.device(), scores.hidden.scalar_type());
-  scores.rows = rows_of(batch);
-  return scores;
-}
-
-Target RememberedTeacher::recall_top_k(const Batch& batch) {
-  const std::int64_t rows = batch.head_rows();
-  TopK kept{.ids = at::empty({rows, form_.top_k}, at::kInt),
-            .log_p = at::empty({rows, form_.top_k}, at::kFloat),
-            .log_tail = at::empty({rows}, at::kFloat),
-            .temperature = form_.temperature};
-  const auto bounds = row_bounds(batch);
+void RememberedTeacher::recall(const Batch& batch, std::span<const Piece> pieces) const {
   std::vector<char> bytes;
   for (std::size_t s = 0; s < batch.keys.size(); ++s) {
-    const auto count = static_cast<std::size_t>(bounds[s + 1] - bounds[s]);
-    bytes.resize(count * (8 * static_cast<std::size_t>(form_.top_k) + 4));
+    const auto rows_of = [&](const Piece& piece) { return bytes_of(piece.rows, piece.bounds[s], piece.bounds[s + 1]); };
+    if (pieces.size() == 1) {
+      store_.read(batch.keys[s], rows_of(pieces[0]));
+      continue;
+    }
+    std::size_t size = 0;
+    for (const Piece& piece : pieces) size += rows_of(piece).size();
+    bytes.resize(size);
     store_.read(batch.keys[s], bytes);
-    std::size_t at = 0;
-    for (const Tensor& part : {kept.ids, kept.log_p, kept.log_tail}) {
-      const auto to = bytes_of(part, bounds[s], bounds[s + 1]);
-      std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at), to.size(), to.begin());
-      at += to.size();
+    auto at = bytes.begin();
+    for (const Piece& piece : pieces) {
+      const auto to = rows_of(piece);
+      std::copy_n(at, to.size(), to.begin());
+      at += std::ssize(to);
     }
   }
-  tail_ += kept.log_tail.to(at::kDouble).exp().sum().item<double>();
-  tail_rows_ += rows;
+}
+
+Target RememberedTeacher::target_of(const Batch& batch, std::span<const Piece> pieces) {
   const at::Device device = batch.streams[0].ids.device();
-  return TopK{kept.ids.to(device), kept.log_p.to(device), kept.log_tail.to(device), form_.temperature};
+  const Tensor& rows = pieces[0].rows;
+  if (form_.kind == Kind::logits)
+    return Scores{.rows = rows_of(batch), .classes = can().classes, .dense = rows.to(device)};
+  if (form_.kind == Kind::hidden) {
+    Scores scores = head(batch);
+    scores.hidden = rows.to(scores.hidden.device(), scores.hidden.scalar_type());
+    scores.rows = rows_of(batch);
+    return scores;
+  }
+  tail_ += pieces[2].rows.to(at::kDouble).exp().sum().item<double>();
+  tail_rows_ += rows.size(0);
+  return TopK{rows.to(device), pieces[1].rows.to(device), pieces[2].rows.to(device), form_.temperature};
 }
 
 // A loss meets one form of target, remembered or not.

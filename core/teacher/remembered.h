@@ -16,16 +16,17 @@ namespace dsd {
 // Of all that determines a teacher's logits beside the example: config, weights and their dtype, order of columns.
 Key128 teacher_key(Model& model, std::span<const std::int32_t> columns);
 
-// What is kept of each row that the head reads.
+// What is kept of each row that the head reads, and of each token where losses on features read the teacher's states.
 struct RememberedForm {
   enum class Kind {
     logits,  // of a few classes, one row a sequence
     hidden,  // [H] before a head over a vocabulary, whose scores they are with the head's weight
     top_k    // ids and log-probabilities of the likeliest tokens at `temperature`, and the log of the rest's share
   } kind = Kind::logits;
-  at::ScalarType dtype = at::kFloat;  // of hidden states: fp32 or bf16
+  at::ScalarType dtype = at::kFloat;  // of hidden states and of what `sites` give: fp32 or bf16
   std::int64_t top_k = 0;
   double temperature = 1;
+  std::vector<Site> sites;  // captured of every token of an example
 };
 
 // The likeliest tokens of each row, by tiles of rows.
@@ -39,9 +40,9 @@ class RememberedTeacher : public Teacher {
   RememberedTeacher(Teacher& teacher, const std::filesystem::path& file, const Key128& key, std::int64_t budget_bytes,
                     RememberedForm form = {});
 
-  Capabilities can() const override;  // no captures
+  Capabilities can() const override;  // captures are the form's sites, and no others
 
-  // Of every row that the head reads; batches marked transient go past the store.
+  // Of every row that the head reads, and of the form's sites; batches marked transient go past the store.
   TeacherOutputs outputs(const Batch& batch, const Wanted& wanted) override;
 
   // Records so far, all of them synced to disk: what a checkpoint may count on.
@@ -52,13 +53,21 @@ class RememberedTeacher : public Teacher {
   std::optional<double> mean_tail() const;
 
  private:
-  void compute_missing(const Batch& batch, const Wanted& wanted);
-  void keep_logits(const Batch& examples, const Scores& scores);
-  void keep_hidden(const Batch& examples, const Scores& scores);
-  void keep_top_k(const Batch& examples, const Scores& scores);
-  Target recall_logits(const Batch& batch) const;
-  Target recall_hidden(const Batch& batch);
-  Target recall_top_k(const Batch& batch);
+  // One tensor of a batch, in host memory: rows bounds[s] ... bounds[s + 1] - 1 are sequence s's.
+  struct Piece {
+    Tensor rows;
+    std::span<const std::int64_t> bounds;
+  };
+  struct Bounds {
+    std::vector<std::int64_t> rows, tokens;
+  };
+  std::vector<Piece> pieces_for(const Batch& batch, const Bounds& bounds) const;  // without values
+  std::vector<Tensor> given(const TeacherOutputs& outputs);                       // what the pieces are to hold
+
+  void compute_missing(const Batch& batch);
+  void append(const Batch& examples, std::span<const Piece> pieces);
+  void recall(const Batch& batch, std::span<const Piece> pieces) const;
+  Target target_of(const Batch& batch, std::span<const Piece> pieces);
   Target in_form(Target target) const;
   const Scores& head(const Batch& batch);
 

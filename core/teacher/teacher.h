@@ -14,8 +14,10 @@ namespace dsd {
 struct Capabilities {
   std::int64_t classes = 0;  // of its head: labels, or tokens of its vocabulary
   std::int64_t layers = 0, hidden = 0;
+  std::int64_t query_width = 0, key_width = 0;
   bool captures = false;   // can give hidden states and the like
   std::int64_t top_k = 0;  // its targets are TopK of so many; 0: whole Scores
+  std::int64_t width(const Site& site) const;
 };
 
 class Teacher {

@@ -61,7 +61,8 @@ MemoryPlan plan_memory(const PlannedRun& run) {
       plan.parts.emplace_back("remembered outputs",
                               std::min(static_cast<double>(run.budget_mib) * 1048576,
                                        kRecord * static_cast<double>(run.examples) +
-                                           static_cast<double>(run.row_bytes) * static_cast<double>(run.rows)));
+                                           static_cast<double>(run.row_bytes) * static_cast<double>(run.rows) +
+                                           static_cast<double>(run.token_bytes) * static_cast<double>(run.tokens)));
   }
   // The student's scores, their gradient, and the teacher's scores.
   if (run.vocabulary > 0)

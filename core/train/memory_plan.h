@@ -26,6 +26,7 @@ struct PlannedRun {
   std::int64_t examples = 0, tokens = 0;  // of the training set
   std::int64_t rows = 0;                  // of it that a head reads: one an example, or a language model's targets
   std::int64_t row_bytes = 0;             // that are remembered of each
+  std::int64_t token_bytes = 0;           // and of each token, for losses on features
   std::int64_t vocabulary = 0;            // a head over so many tokens, whose scores exist by tiles; 0: a small head
   bool bf16 = false, remember = false;
   std::int64_t budget_mib = 0;

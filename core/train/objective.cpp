@@ -1,5 +1,8 @@
 #include "core/train/objective.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "core/base/error.h"
 #include "losses/expert_balance.h"
 #include "losses/vocabulary_head.h"
@@ -30,7 +33,8 @@ void merge(Wanted& all, const Wanted& wanted) {
 
 }  // namespace
 
-Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher)
+Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher,
+                     const std::optional<ModelShapes>& shapes)
     : temperature_(schedule_or(schedules.temperature, losses.temperature.value_or(1.0))), tile_rows_(losses.tile_rows) {
   if (!losses.hard || (with_teacher && !losses.soft))
     throw std::logic_error("the objective takes a recipe whose losses are resolved for its task");
@@ -48,6 +52,27 @@ Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedule
   const auto weight =
       with_teacher ? schedule_or(schedules.hard_weight, losses.hard_weight) : ScheduleConfig{ConstantSchedule{}};
   parts_.push_back({.name = std::move(name), .loss = std::move(loss), .weight = weight, .sum = {}});
+  if (!with_teacher || losses.features.empty()) return;
+  if (!shapes) throw std::logic_error("losses on features need the shapes of the models");
+  add_features(losses.features, *shapes);
+}
+
+void Objective::add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes) {
+  for (std::size_t i = 0; i < features.size(); ++i) {
+    ModelShapes own = shapes;
+    own.random.step = static_cast<std::uint32_t>(i);
+    auto loss = make_loss(features[i].loss, own);
+    if (features[i].weight == 0) continue;  // its faults are told, but nothing is captured for it
+    for (Parameter& parameter : loss->parameters())
+      parameter.name = fmt::format("losses.features.{}.{}", i, parameter.name);
+    auto name = fmt::format("features.{}.{}", i, loss->name());
+    FeatureLoss* on_features = loss.get();
+    parts_.push_back({.name = std::move(name),
+                      .loss = std::move(loss),
+                      .weight = ConstantSchedule{.value = features[i].weight},
+                      .features = on_features,
+                      .sum = {}});
+  }
 }
 
 void Objective::add_balance(double coefficient) {
@@ -71,8 +96,38 @@ Wanted Objective::teacher_wants() const {
 
 bool Objective::needs_teacher(Progress progress) const {
   for (const auto& part : parts_)
-    if (part.soft && value(part.weight, progress) > 0) return true;
+    if ((part.soft || part.features) && value(part.weight, progress) > 0) return true;
   return false;
+}
+
+std::vector<Parameter> Objective::parameters() const {
+  std::vector<Parameter> all;
+  for (const auto& part : parts_) {
+    const auto own = part.loss->parameters();
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return all;
+}
+
+bool Objective::has_features() const {
+  return std::ranges::any_of(parts_, [](const Part& part) { return part.features != nullptr; });
+}
+
+void Objective::look(const Outputs& student, const TeacherOutputs& teacher, const Batch& batch) {
+  for (auto& part : parts_)
+    if (part.features) part.features->look({.student = {&student, 1}, .teachers = {&teacher, 1}, .batch = batch});
+}
+
+void Objective::start() {
+  for (auto& part : parts_)
+    if (part.features) part.features->start();
+}
+
+std::vector<std::string> Objective::matches() const {
+  std::vector<std::string> lines;
+  for (const auto& part : parts_)
+    if (part.features) std::ranges::copy(part.features->matches_text(), std::back_inserter(lines));
+  return lines;
 }
 
 double Objective::temperature(Progress progress) const { return value(temperature_, progress); }
@@ -91,10 +146,12 @@ Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherO
   const double tau = temperature(progress_);
   const LossInput input{
       .student = student, .teachers = teachers, .batch = batch, .temperature = tau, .progress = progress_};
-  if (!student[0].heads.empty() && student[0].heads[0].hidden.defined()) return add_rows(input);
-  Tensor objective;
+  const bool in_a_walk = !student[0].heads.empty() && student[0].heads[0].hidden.defined();
+  Tensor objective = in_a_walk ? add_rows(input) : Tensor();
   for (auto& part : parts_) {
-    if (!active(part)) continue;
+    if (!active(part) || (in_a_walk && row_loss(part) != nullptr)) continue;
+    if (in_a_walk && part.loss->student_wants().heads)
+      fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
     const Tensor sum = part.loss->sum(input);
     count_sum(part, sum);
     const Tensor scaled = sum * scale(part);
@@ -112,13 +169,14 @@ void Objective::count_sum(Part& part, const Tensor& sum) {
   part.sum = part.sum.defined() ? part.sum + seen : seen;
 }
 
+const RowLoss* Objective::row_loss(const Part& part) { return dynamic_cast<const RowLoss*>(part.loss.get()); }
+
 Tensor Objective::add_rows(const LossInput& input) {
   VocabularyWork work{.student = &input.student[0].heads[0], .tile_rows = tile_rows_};
   work.terms.inverse_temperature = static_cast<float>(1 / input.temperature);
   for (const auto& part : parts_) {
-    if (!active(part)) continue;
-    const auto* loss = dynamic_cast<const RowLoss*>(part.loss.get());
-    if (loss == nullptr) fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
+    const RowLoss* loss = row_loss(part);
+    if (!active(part) || loss == nullptr) continue;
     merge(work.terms, loss->terms(scale(part)));
     if (part.soft && input.teachers.empty()) fail("{} needs a teacher", part.name);
     if (part.soft) work.teacher = &input.teachers[0].heads.at(0);
@@ -128,8 +186,8 @@ Tensor Objective::add_rows(const LossInput& input) {
   VocabularyTotals totals;
   Tensor objective = vocabulary_loss(work, &totals);
   for (auto& part : parts_) {
-    if (!active(part)) continue;
-    count_sum(part, at::scalar_tensor(dynamic_cast<const RowLoss&>(*part.loss).of(totals), at::kDouble));
+    const RowLoss* loss = row_loss(part);
+    if (active(part) && loss != nullptr) count_sum(part, at::scalar_tensor(loss->of(totals), at::kDouble));
   }
   return objective;
 }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/recipe/recipe.h"
+#include "losses/feature_loss.h"
 #include "losses/loss.h"
 #include "schedules/schedule.h"
 
@@ -25,17 +26,28 @@ struct PartReport {
 
 class Objective {
  public:
-  // `with_teacher` is false where a run learns from labels alone: the soft part is left out and the hard weight
-  // counts 1.
-  Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher);
+  // `with_teacher` is false where a run learns from labels alone: the soft part and losses on features are left out and
+  // the hard weight counts 1. Losses on features need the models' `shapes`; Error(bad_input) where these do not fit.
+  Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher,
+            const std::optional<ModelShapes>& shapes = std::nullopt);
 
   // Adds the balance among the student's experts as a part of this weight, its config's coefficient.
   void add_balance(double coefficient);
 
   Wanted student_wants() const;
   Wanted teacher_wants() const;
-  bool needs_teacher(Progress progress) const;  // false while the soft weight is 0
+  bool needs_teacher(Progress progress) const;  // false while the weights of all parts that read it are 0
   double temperature(Progress progress) const;
+
+  // What the losses train beside the student.
+  std::vector<Parameter> parameters() const;
+
+  // Losses on features before step 1: some batches as both models see them, then `start`, once (a run that is resumed
+  // has their parameters from its checkpoint). `matches` is a line for each pair of layers, for people.
+  bool has_features() const;
+  void look(const Outputs& student, const TeacherOutputs& teacher, const Batch& batch);
+  void start();
+  std::vector<std::string> matches() const;
 
   // A step: begin with all its micro-batches, add each, read the report.
   void begin_step(std::span<const Batch> micro_batches, Progress progress);
@@ -49,12 +61,15 @@ class Objective {
     std::unique_ptr<Loss> loss;
     ScheduleConfig weight;
     bool soft = false;
+    FeatureLoss* features = nullptr;  // the loss, where it is one on features
     double total = 0;
     double weight_now = 0;
     Tensor sum;  // of the step so far, detached, float64
   };
+  void add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes);
   double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by
-  Tensor add_rows(const LossInput& input);  // the row losses of a head over a vocabulary, in one walk
+  static const RowLoss* row_loss(const Part& part);  // null: it needs more than one row at a time
+  Tensor add_rows(const LossInput& input);           // the row losses of a head over a vocabulary, in one walk
   void count_sum(Part& part, const Tensor& sum);
   bool active(const Part& part) const { return part.total > 0 && part.weight_now > 0; }
 

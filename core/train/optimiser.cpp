@@ -37,6 +37,8 @@ void check_master(const Parameter& parameter) {
          at::toString(master.scalar_type()));
   if (parameter.weight->row_gradient && (!master.is_cpu() || master.dim() != 2 || master.size(0) > INT32_MAX))
     fail("parameter '{}': a gradient by rows is for a table [V, H] in host memory", parameter.name);
+  if (parameter.weight->row_gradient && parameter.lr_factor != 1)
+    fail("parameter '{}': a gradient by rows takes the learning rate as it is", parameter.name);
 }
 
 }  // namespace
@@ -103,15 +105,19 @@ double AdamW::gradient_norm() const {
   return norm_of(gradients);
 }
 
-void AdamW::append_step(double lr) {
-  ++steps_;
+// The step that is being taken.
+AdamStep AdamW::step_of(double lr, bool decays) const {
   const auto t = static_cast<double>(steps_);
   // Of the betas that the kernels use: 1 - beta is exact in fp32, so the moments are corrected without bias.
   const double beta1 = settings_.beta1, beta2 = settings_.beta2;
-  for (const bool decays : {false, true})
-    tables_[decays].push_back({.decay = decays ? static_cast<float>(1 - lr * config_.weight_decay) : 1.0f,
-                               .step_size = static_cast<float>(lr / (1 - std::pow(beta1, t))),
-                               .inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, t)))});
+  return {.decay = decays ? static_cast<float>(1 - lr * config_.weight_decay) : 1.0f,
+          .step_size = static_cast<float>(lr / (1 - std::pow(beta1, t))),
+          .inverse_root = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2, t)))};
+}
+
+void AdamW::append_step(double lr) {
+  ++steps_;
+  for (const bool decays : {false, true}) tables_[decays].push_back(step_of(lr, decays));
 }
 
 void AdamW::step(double lr, double norm, std::optional<double> clip_norm) {
@@ -127,7 +133,7 @@ void AdamW::step(double lr, double norm, std::optional<double> clip_norm) {
     }
     const Tensor& gradient = gradient_of(weight);
     adamw_dense(weight.master, slot.mean, slot.square, gradient, static_cast<float>(scale), weight.shadow, settings_,
-                slot.table(tables_).back(), true);
+                step_of(lr * slot.parameter.lr_factor, slot.parameter.decays), true);
   }
 }
 

@@ -22,7 +22,8 @@ struct AdamWSettings {
 
 class AdamW {
  public:
-  // The weights must outlive it. fp32 masters; a gradient that is not there yet is allocated.
+  // The weights must outlive it. fp32 masters; a gradient that is not there yet is allocated. A learning rate's factor
+  // other than 1 is for dense parameters.
   AdamW(std::span<const Parameter> parameters, const AdamWSettings& settings);
 
   // Before each forward: the rows of look-up tables that it reads are brought up to date.
@@ -70,6 +71,7 @@ class AdamW {
 
   std::int32_t now() const { return static_cast<std::int32_t>(tables_[0].size()) - 1; }
   void allocate_moments(Slot& slot);
+  AdamStep step_of(double lr, bool decays) const;
   void append_step(double lr);
   void replay(Slot& slot, std::span<const std::int32_t> rows);
   void update_rows(Slot& slot, float gradient_scale);

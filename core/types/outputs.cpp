@@ -15,10 +15,17 @@ std::string name_of(const Site& site) {
 
 bool Wanted::contains(const Site& site) const { return std::ranges::find(sites, site) != sites.end(); }
 
-const Tensor& Outputs::at(const Site& site) const {
+namespace {
+
+const Tensor& find(const std::vector<std::pair<Site, Tensor>>& captured, const Site& site, std::string_view who) {
   const auto found = std::ranges::find(captured, site, [](const auto& entry) { return entry.first; });
-  if (found == captured.end()) fail("the model was not asked for {}", name_of(site));
+  if (found == captured.end()) fail("the {} was not asked for {}", who, name_of(site));
   return found->second;
 }
+
+}  // namespace
+
+const Tensor& Outputs::at(const Site& site) const { return find(captured, site, "model"); }
+const Tensor& TeacherOutputs::at(const Site& site) const { return find(captured, site, "teacher"); }
 
 }  // namespace dsd

@@ -72,6 +72,7 @@ struct Outputs {
 struct TeacherOutputs {
   std::vector<Target> heads;
   std::vector<std::pair<Site, Tensor>> captured;
+  const Tensor& at(const Site& site) const;
 };
 
 // How a forward runs.

@@ -32,7 +32,8 @@ struct Weight {
 struct Parameter {
   std::string name;  // ours: "layer.0.attention.qkv.weight"; families map it to checkpoint names
   Weight* weight = nullptr;
-  bool decays = true;  // biases and norms do not
+  bool decays = true;    // biases and norms do not
+  double lr_factor = 1;  // on the learning rate
 };
 
 }  // namespace dsd

@@ -140,6 +140,9 @@ TEST_CASE("a loss from the command line has the golden value") {
   CHECK(std::stod(kl.out) == doctest::Approx(0.247923457499).epsilon(1e-11));
   const auto hard = dsdistill({"loss", "cross_entropy", "--student", student, "--labels", "[0]"});
   CHECK(std::stod(hard.out) == doctest::Approx(1.311597060474).epsilon(1e-11));
+  const auto cosine = dsdistill({"loss", "cosine", "--student", "[0.3, -0.2, 0.5]", "--teacher", "[0.1, 0.4, 0.2]"});
+  CHECK(std::stod(cosine.out) == doctest::Approx(0.823001918649).epsilon(1e-11));
+  check_fault({"loss", "hidden", "--student", "[1, 2]", "--teacher", "[1, 2, 3]"}, {2, "give states of one width"});
   check_fault({"loss", "forward_lk", "--student", student, "--teacher", teacher}, {2, "did you mean 'forward_kl'?"});
   check_fault({"loss", "forward_kl", "--student", "[1, 2", "--teacher", teacher}, {2, "--student"});
 }

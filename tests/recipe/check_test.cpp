@@ -152,5 +152,41 @@ TEST_CASE("one example must fit a micro-batch") {
   CHECK(faults_of(kGlue, {"eval.tokens=64"}).size() == 1);
 }
 
+TEST_CASE("losses on features: layers that exist, one way to name them, and something to compare") {
+  const auto with = [](const std::string& loss) {
+    return kGlue + "student: {layers: 2, hidden: 100}\nlosses:\n  features:\n    - loss: {" + loss + "}\n";
+  };
+  CHECK(faults_of(with("kind: hidden")).empty());
+  CHECK(faults_of(with("kind: hidden, pairs: [{student: 0, teacher: 0}, {student: 2, teacher: 9}]")).empty());
+  CHECK(faults_of(with("kind: hidden, pairs: [{student: 1, teacher: 1}, {student: 3, teacher: 9}]")) ==
+        Lines{"r.yaml:7:78: error: hidden names layer 3 of a student of 2 layers"});
+  CHECK(
+      faults_of(with("kind: cosine, layers: top, pairs: [{student: 1, teacher: 1}]")) ==
+      Lines{"r.yaml:7:41: error: 'losses.features[0].loss.pairs' and 'losses.features[0].loss.layers' both tell which "
+            "layers are matched; keep one"});
+  CHECK(
+      faults_of(with("kind: attention, pairs: [{student: 1, teacher: 0}]")) ==
+      Lines{"r.yaml:7:66: error: layer 0 is what enters the first layer, and has no attention to compare; count layers "
+            "from 1"});
+  CHECK(faults_of(with("kind: minilm_v2, relation_heads: 48")) ==
+        Lines{"r.yaml:7:46: error: 'student.hidden' 100 cannot be shared out to 48 relation heads"});
+  CHECK(faults_of(with("kind: minilm_v2, query_weight: 0, key_weight: 0, value_weight: 0")).size() == 1);
+  CHECK(faults_of(with("kind: hiden")) ==
+        Lines{"r.yaml:7:20: error: 'losses.features[0].loss.kind' is 'hiden'; did you mean 'hidden'?"});
+  CHECK(faults_of(with("layers: top")).size() == 1);
+  CHECK(faults_of(with("kind: hidden, pairs: [{student: 1}]")).size() == 1);
+}
+
+TEST_CASE("weights that are all 0 are refused, those of losses on features counted in") {
+  const std::vector<std::string> none{"losses.soft_weight=0", "losses.hard_weight=0"};
+  CHECK(faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}}]}\n", none).empty());
+  CHECK(
+      faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}, weight: 0}]}\n", none) ==
+      Lines{"--set losses.soft_weight=0: error: the soft and the hard weight, and those of all losses on features, are "
+            "0: there is nothing to minimise"});
+  CHECK(faults_of(kGlue, {"teacher.keep_dtype=bf16"}).size() == 1);
+  CHECK(faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}}]}\n", {"teacher.keep_dtype=bf16"}).empty());
+}
+
 }  // namespace
 }  // namespace dsd

@@ -1,4 +1,5 @@
 // Every recipe in recipes/: it reads, it survives being written, and any one slip in it gives one fault at its place.
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -18,6 +19,11 @@ class Emitter {
   std::string text;
 
  private:
+  static bool holds_maps(const Node& list) {
+    return !list.items.empty() && std::ranges::all_of(list.items, [](const Node& item) {
+      return item.kind == Node::Kind::map && !item.entries.empty();
+    });
+  }
   static std::string inline_text(const Node& node) {
     if (node.kind == Node::Kind::null) return "null";
     if (node.kind == Node::Kind::scalar) return node.quoted ? '"' + node.scalar + '"' : node.scalar;
@@ -28,7 +34,13 @@ class Emitter {
   void map(const Node& node, std::size_t indent) {
     for (const auto& entry : node.entries) {
       text += std::string(indent, ' ') + entry.key + ":";
-      if (entry.value.kind == Node::Kind::map && !entry.value.entries.empty()) {
+      if (entry.value.kind == Node::Kind::list && holds_maps(entry.value)) {
+        text += "\n";
+        for (const auto& item : entry.value.items) {
+          text += std::string(indent + 2, ' ') + "-\n";
+          map(item, indent + 4);
+        }
+      } else if (entry.value.kind == Node::Kind::map && !entry.value.entries.empty()) {
         text += "\n";
         map(entry.value, indent + 2);
       } else {
@@ -110,7 +122,11 @@ std::vector<std::string> misspelt(const std::string& key) {
 void for_each_map(Node& node, const std::string& path, const std::function<void(Node&, const std::string&)>& visit) {
   if (node.kind != Node::Kind::map) return;
   visit(node, path);
-  for (auto& entry : node.entries) for_each_map(entry.value, path.empty() ? entry.key : path + "." + entry.key, visit);
+  for (auto& entry : node.entries) {
+    const std::string below = path.empty() ? entry.key : path + "." + entry.key;
+    for_each_map(entry.value, below, visit);
+    for (auto& item : entry.value.items) for_each_map(item, below + "[]", visit);
+  }
 }
 
 int line_of(const std::string& text, std::size_t at) {
@@ -175,7 +191,7 @@ class Shipped {
       map.entries[i].value = value;
       expect_one("retyped", line, key);
     }
-    const std::set<std::string> always{"task", "data", "data.root"};
+    const std::set<std::string> always{"task", "data", "data.root", "losses.features[].loss"};
     map.entries.erase(map.entries.begin() + static_cast<std::ptrdiff_t>(i));
     if (always.contains(path.empty() ? key : path + "." + key)) return expect_one("deleted", 0, "needs '" + key + "'");
     CHECK(faults_of(Emitter(root_).text).size() <= 1);

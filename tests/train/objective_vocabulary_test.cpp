@@ -160,3 +160,28 @@ TEST_CASE("a loss that needs dense scores says so") {
   CHECK_THROWS_WITH_AS(run(losses, model, {0, kRows}, false),
                        doctest::Contains("soft.mean_squared_error compares dense scores"), Error);
 }
+
+TEST_CASE("losses on features stand beside the walk over a vocabulary") {
+  const LossesConfig losses = resolved_losses("temperature: 2.0"),
+                     both = resolved_losses("temperature: 2.0, features: [{loss: {kind: hidden}, weight: 0.5}]");
+  Model model(at::kDouble);
+  const ModelShape shape{.layers = 1, .hidden = kHidden, .heads = 1, .key_heads = 1, .head_width = kHidden};
+  Objective objective(both, {}, true, ModelShapes{.student = shape, .teacher = shape});
+  Batch batch = model.batch(0, kRows);
+  batch.streams.push_back(
+      {.ids = at::zeros({kRows}, at::kInt), .offsets = at::tensor({0, static_cast<std::int32_t>(kRows)}, at::kInt)});
+  const Site site{.kind = Site::Kind::hidden, .layer = 1};
+  const Tensor states = numbers({kRows, kHidden}, 8).to(at::kDouble).requires_grad_();
+  const Tensor targets = numbers({kRows, kHidden}, 9).to(at::kDouble);
+  const Outputs outputs{.heads = {scores_of(model.student_hidden, model.student, false)}, .captured = {{site, states}}};
+  TeacherOutputs teacher{.captured = {{site, targets}}};
+  teacher.heads.push_back(scores_of(model.teacher_hidden, model.teacher, false));
+  objective.begin_step({&batch, 1}, {});
+  objective.add({&outputs, 1}, {&teacher, 1}, batch).backward();
+  std::vector<PartReport> parts;
+  const double value = objective.finish_step(&parts);
+  const double gap = (states - targets).square().mean().item<double>();
+  CHECK(parts.at(2).raw == doctest::Approx(gap).epsilon(1e-12));
+  CHECK(value == doctest::Approx(run(losses, model, {0, kRows}, false).value + 0.5 * gap).epsilon(1e-12));
+  CHECK(relative(states.grad(), (states - targets) / static_cast<double>(kRows * kHidden)) < 1e-12);
+}

@@ -247,3 +247,20 @@ TEST_CASE("moments of rows that never had a gradient take no memory, after a flu
   for (int step = 0; step < 3; ++step) untouched *= static_cast<float>(1 - 1e-2 * kSettings.weight_decay);
   CHECK(table.master[123'456][7].item<float>() == untouched);
 }
+
+TEST_CASE("a parameter's factor on the learning rate is that of a run with that rate") {
+  SampleModel own(false), fast(false);
+  own.parameters[1].lr_factor = 4;
+  AdamW optimiser(own.parameters, kSettings), other(fast.parameters, kSettings);
+  for (std::int64_t step = 0; step < 5; ++step) {
+    for (SampleModel* model : {&own, &fast}) model->add_gradients(step, rows_of(step), 1);
+    optimiser.step(0.5e-3, optimiser.gradient_norm(), std::nullopt);
+    other.step(2e-3, other.gradient_norm(), std::nullopt);
+  }
+  CHECK(same_bits(own.dense.master, fast.dense.master));
+  CHECK_FALSE(same_bits(own.table.master, fast.table.master));
+  SampleModel sparse(true);
+  sparse.parameters[0].lr_factor = 2;
+  CHECK_THROWS_WITH_AS(AdamW(sparse.parameters, kSettings), doctest::Contains("takes the learning rate as it is"),
+                       Error);
+}
