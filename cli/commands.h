@@ -55,6 +55,7 @@ struct GenerateOptions {
   std::uint64_t seed = 0;
   std::vector<std::string> stops;
   bool ignore_end = false;
+  bool timing = false;  // say how long reading and writing took
   std::string dtype = "fp32";
   int threads = 0;
 };

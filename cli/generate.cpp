@@ -1,9 +1,11 @@
 // `dsdistill generate MODEL [PROMPT...]`: texts that go on from prompts, as they come; or a file of prompts, in
 // batches, into a JSONL file that an interrupted run goes on with.
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "cli/commands.h"
 #include "cli/threads.h"
@@ -89,6 +91,34 @@ class Output {
   std::size_t shown_ = 0;
 };
 
+// What reading prompts took, up to the first new token, and what writing took from there.
+class Clock {
+ public:
+  void begin() { began_ = now(), waits_ = true; }
+  void token() {
+    if (std::exchange(waits_, false)) reading_ += since(began_), began_ = now();
+  }
+  void end() { (waits_ ? reading_ : writing_) += since(began_); }
+  void read(std::size_t tokens) { read_ += tokens; }
+  // The first one comes with the prompt.
+  void written(std::size_t tokens) { written_ += tokens > 0 ? tokens - 1 : 0; }
+
+  std::string text() const {
+    return fmt::format("prefill {} tokens at {:.1f} tokens/s, decoding {} tokens at {:.1f} tokens/s", read_,
+                       static_cast<double>(read_) / reading_, written_, static_cast<double>(written_) / writing_);
+  }
+
+ private:
+  using Time = std::chrono::steady_clock::time_point;
+  static Time now() { return std::chrono::steady_clock::now(); }
+  static double since(Time begin) { return std::chrono::duration<double>(now() - begin).count(); }
+
+  Time began_;
+  bool waits_ = false;
+  double reading_ = 0, writing_ = 0;
+  std::size_t read_ = 0, written_ = 0;
+};
+
 class Writer {
  public:
   explicit Writer(const GenerateOptions& options)
@@ -120,8 +150,14 @@ class Writer {
       ids.push_back(tokenizer_.encode(prompt).ids);
       outputs.emplace_back(tokenizer_, options_.stops, prints);
     }
-    const auto generated = generate(*model_, ids, settings_, first,
-                                    [&](std::size_t p, std::int32_t token) { return outputs[p].add(token); });
+    clock_.begin();
+    const auto generated = generate(*model_, ids, settings_, first, [&](std::size_t p, std::int32_t token) {
+      clock_.token();
+      return outputs[p].add(token);
+    });
+    clock_.end();
+    for (std::size_t p = 0; p < prompts.size(); ++p)
+      clock_.read(ids[p].size()), clock_.written(generated[p].ids.size());
     std::vector<Text> texts;
     for (std::size_t p = 0; p < prompts.size(); ++p)
       texts.push_back({.text = outputs[p].finish(generated[p].ending),
@@ -131,12 +167,15 @@ class Writer {
     return texts;
   }
 
+  std::string timing() const { return clock_.text(); }
+
  private:
   const GenerateOptions& options_;
   fs::path folder_;
   std::unique_ptr<Model> model_;
   Tokenizer tokenizer_;
   GenerationSettings settings_;
+  Clock clock_;
 };
 
 void require_utf8(const std::string& text, const std::string& place) {
@@ -200,6 +239,7 @@ void write_file(const GenerateOptions& options) {
     out.flush();
     if (!out) fail("{}: cannot be written to; is the disk full?", options.out);
   }
+  if (options.timing) fmt::print(stderr, "{}\n", writer.timing());
 }
 
 }  // namespace
@@ -224,6 +264,7 @@ int run_generate(const GenerateOptions& options) {
     writer.write({options.texts[i]}, static_cast<std::uint32_t>(i), true);
     fmt::print("\n");
   }
+  if (options.timing) fmt::print(stderr, "{}\n", writer.timing());
   return static_cast<int>(ExitCode::done);
 }
 

@@ -138,6 +138,7 @@ Command generate_command(CLI::App& root, GenerateOptions& options) {
   app->add_option("--seed", options.seed, "Of the draws");
   app->add_option("--stop", options.stops, "End a text before this string; may be given often")->expected(1);
   app->add_flag("--ignore-end", options.ignore_end, "Go on past the token that ends a text");
+  app->add_flag("--timing", options.timing, "Say at the end how many tokens a second were read and written");
   app->add_option("--dtype", options.dtype, "Of the matrix products")->check(CLI::IsMember({"fp32", "bf16"}));
   add_threads(app, &options.threads);
   return {app, [&options] { return run_generate(options); }, true};

@@ -16,7 +16,7 @@ void first_look(Objective& objective, const FirstLook& look) {
   for (std::int64_t step = 0; step < look.plan->steps_per_epoch() && seen < kTokens; ++step) {
     const auto examples = look.plan->step(step);
     for (const auto piece : micro_batches(*look.data, examples, look.tokens)) {
-      const Batch batch = make_batch(*look.data, piece, look.kind, ReadRow::first, piece.data() - examples.data());
+      const Batch batch = make_batch(*look.data, piece, look.kind, piece.data() - examples.data());
       const TeacherOutputs teacher = look.teacher->outputs(batch, teacher_wants);
       objective.look(look.student->forward(batch, student_wants, {}), teacher, batch);
       seen += batch.streams[0].tokens();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures one run of dsdistill, and makes the table and the ratios of scripts/bench/encoder.sh.
 
-  measure RUN WARM OUT -- COMMAND...  runs COMMAND; rate from RUN/log.jsonl after WARM steps, peak memory of the process
+  measure RUN WARM OUT -- COMMAND...  runs COMMAND; rate from RUN/log.jsonl after WARM steps (or "half" of them), peak memory of the process
   table FOLDER                        medians of FOLDER/<contender>-<pass>.json with FOLDER/losses.json: prints the table
                                       and the ratios, writes FOLDER/summary.json
 """
@@ -37,13 +37,17 @@ def measure(run, warm, out, command):
     code = subprocess.run(command, check=False).returncode
     if code:
         sys.exit(f"encoder_report: error: {' '.join(command)} ended with code {code}")
-    steps = step_lines(run)[warm:]
+    lines = step_lines(run)
+    warm = len(lines) // 2 if warm == "half" else int(warm)
+    steps = lines[warm:]
     if not steps:
         sys.exit(f"encoder_report: error: {run}/log.jsonl has no more than {warm} steps")
     examples = [step["examples_per_second"] * step["seconds"] for step in steps]
+    tokens = [step["tokens_per_second"] * step["seconds"] for step in steps]
     seconds = [step["seconds"] for step in steps]
     result = {
         "examples_per_second": sum(examples) / sum(seconds),
+        "tokens_per_second": sum(tokens) / sum(seconds),
         "milliseconds_per_step": 1000 * statistics.median(seconds),
         "peak_mib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024,
         "steps": len(steps) + warm,
@@ -86,7 +90,7 @@ def table(folder):
 def main():
     match sys.argv[1:]:
         case ["measure", run, warm, out, "--", *command] if command:
-            measure(pathlib.Path(run), int(warm), pathlib.Path(out), command)
+            measure(pathlib.Path(run), warm, pathlib.Path(out), command)
         case ["table", folder]:
             table(pathlib.Path(folder))
         case _:
