@@ -20,14 +20,21 @@ struct HardChoice {
 };
 
 template <class Choice>
-std::unique_ptr<Loss> choose(const LossOptions& options) {
+auto choose(const LossOptions& options) {
   Diagnostics faults("loss");
   Choice choice;
   const std::string comma = options.settings.empty() ? "" : ", ";
   const auto text = fmt::format("loss: {{kind: {}{}{}}}", options.kind, comma, options.settings);
   if (const auto tree = parse_yaml(text, 0, faults)) read_tree(*tree, describe_fields(choice), "the loss", faults);
   faults.raise();
-  return make_loss(choice.loss);
+  return choice.loss;
+}
+
+std::unique_ptr<Loss> soft_loss(const LossOptions& options) {
+  const SoftLossConfig config = choose<SoftChoice>(options);
+  if (!options.labels.empty() && !reads_labels(config))
+    fail_as(ExitCode::bad_input, "{} against a teacher does not read --labels; give one of the two", options.kind);
+  return make_loss(config);
 }
 
 std::vector<double> numbers(const nlohmann::json& list, std::string_view flag) {
@@ -63,7 +70,8 @@ Labels labels_of(const LossOptions& options, const Tensor& student) {
   const auto values = numbers(parse_list(options.labels, "labels"), "labels");
   if (static_cast<std::int64_t>(values.size()) != student.size(0))
     fail_as(ExitCode::bad_input, "--labels: {} for {} rows", values.size(), student.size(0));
-  if (options.kind == MeanSquaredErrorConfig::kind) return Values{at::tensor(values, at::kDouble).to(at::kFloat)};
+  if (options.teacher.empty() && options.kind == MeanSquaredErrorConfig::kind)
+    return Values{at::tensor(values, at::kDouble).to(at::kFloat)};
   for (const double value : values)
     if (value != static_cast<int>(value) || value < -1 || value >= static_cast<double>(student.size(1)))
       fail_as(ExitCode::bad_input, "--labels: {} is not a class of 0..{} (-1 is none)", value, student.size(1) - 1);
@@ -74,13 +82,14 @@ Labels labels_of(const LossOptions& options, const Tensor& student) {
 
 int run_loss(const LossOptions& options) {
   const Tensor student = rows_of(options.student, "student").requires_grad_(options.gradient);
-  if (options.teacher.empty() == options.labels.empty())
-    fail_as(ExitCode::bad_input, "a loss takes --teacher or --labels, one of them");
+  if (options.teacher.empty() && options.labels.empty())
+    fail_as(ExitCode::bad_input, "a loss takes --teacher or --labels");
   const bool soft = !options.teacher.empty();
-  const auto loss = soft ? choose<SoftChoice>(options) : choose<HardChoice>(options);
+  const auto loss = soft ? soft_loss(options) : make_loss(choose<HardChoice>(options));
 
   Batch batch;
   batch.rows = {at::arange(student.size(0), at::kInt)};
+  batch.pools = {0, student.size(0)};
   batch.labels = labels_of(options, student);
   const Outputs outputs{.heads = {{.dense = student}}, .captured = {}};
   TeacherOutputs teacher;

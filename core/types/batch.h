@@ -43,7 +43,9 @@ struct Batch {
   Labels labels;
   std::vector<Key128> keys;  // [S]: what determines an example's tensors, for what is remembered
   std::int64_t first = 0;    // place in the optimiser step of the first sequence: sequence s has place first + s
-  bool transient = false;    // perturbed, mixed or generated: never remembered
+  // [P+1] bounds of the pools of examples that losses compare, among the sequences; empty where none does.
+  std::vector<std::int64_t> pools;
+  bool transient = false;  // perturbed, mixed or generated: never remembered
 };
 
 }  // namespace dsd

@@ -140,6 +140,14 @@ TEST_CASE("a loss from the command line has the golden value") {
   CHECK(std::stod(kl.out) == doctest::Approx(0.247923457499).epsilon(1e-11));
   const auto hard = dsdistill({"loss", "cross_entropy", "--student", student, "--labels", "[0]"});
   CHECK(std::stod(hard.out) == doctest::Approx(1.311597060474).epsilon(1e-11));
+  const auto decoupled = dsdistill(
+      {"loss", "decoupled_kd", "--student", student, "--teacher", teacher, "--labels", "[0]", "--temperature", "4"});
+  CHECK(std::stod(decoupled.out) == doctest::Approx(1.410352819754).epsilon(1e-11));
+  const auto of_pool =
+      dsdistill({"loss", "dist", "--student", "[[1, 2, 0], [0, 3, 1]]", "--teacher", "[[1, 2, 0], [0, 3, 1]]"});
+  CHECK(std::stod(of_pool.out) == doctest::Approx(0));
+  check_fault({"loss", "forward_kl", "--student", student, "--teacher", teacher, "--labels", "[0]"},
+              {2, "does not read --labels"});
   check_fault({"loss", "forward_lk", "--student", student, "--teacher", teacher}, {2, "did you mean 'forward_kl'?"});
   check_fault({"loss", "forward_kl", "--student", "[1, 2", "--teacher", teacher}, {2, "--student"});
 }
