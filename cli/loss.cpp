@@ -26,20 +26,27 @@ struct FeatureChoice {
 };
 
 template <class Choice>
-Choice choose(const LossOptions& options) {
+auto choose(const LossOptions& options) {
   Diagnostics faults("loss");
   Choice choice;
   const std::string comma = options.settings.empty() ? "" : ", ";
   const auto text = fmt::format("loss: {{kind: {}{}{}}}", options.kind, comma, options.settings);
   if (const auto tree = parse_yaml(text, 0, faults)) read_tree(*tree, describe_fields(choice), "the loss", faults);
   faults.raise();
-  return choice;
+  return choice.loss;
 }
 
 bool is_on_features(std::string_view kind) {
   FeatureChoice choice;
   const auto& map = std::get<ChoiceSlot>(describe_fields(choice).fields.at(0).slot);
   return std::ranges::find(map.type->kinds, kind) != map.type->kinds.end();
+}
+
+std::unique_ptr<Loss> soft_loss(const LossOptions& options) {
+  const SoftLossConfig config = choose<SoftChoice>(options);
+  if (!options.labels.empty() && !reads_labels(config))
+    fail_as(ExitCode::bad_input, "{} against a teacher does not read --labels; give one of the two", options.kind);
+  return make_loss(config);
 }
 
 std::vector<double> numbers(const nlohmann::json& list, std::string_view flag) {
@@ -75,7 +82,8 @@ Labels labels_of(const LossOptions& options, const Tensor& student) {
   const auto values = numbers(parse_list(options.labels, "labels"), "labels");
   if (static_cast<std::int64_t>(values.size()) != student.size(0))
     fail_as(ExitCode::bad_input, "--labels: {} for {} rows", values.size(), student.size(0));
-  if (options.kind == MeanSquaredErrorConfig::kind) return Values{at::tensor(values, at::kDouble).to(at::kFloat)};
+  if (options.teacher.empty() && options.kind == MeanSquaredErrorConfig::kind)
+    return Values{at::tensor(values, at::kDouble).to(at::kFloat)};
   for (const double value : values)
     if (value != static_cast<int>(value) || value < -1 || value >= static_cast<double>(student.size(1)))
       fail_as(ExitCode::bad_input, "--labels: {} is not a class of 0..{} (-1 is none)", value, student.size(1) - 1);
@@ -108,18 +116,19 @@ Batch batch_of(const LossOptions& options, const Tensor& student) {
 
 int run_loss(const LossOptions& options) {
   const Tensor student = rows_of(options.student, "student").requires_grad_(options.gradient);
-  if (options.teacher.empty() == options.labels.empty())
-    fail_as(ExitCode::bad_input, "a loss takes --teacher or --labels, one of them");
+  if (options.teacher.empty() && options.labels.empty())
+    fail_as(ExitCode::bad_input, "a loss takes --teacher or --labels");
   const bool soft = !options.teacher.empty();
   const Tensor target = soft ? rows_of(options.teacher, "teacher") : Tensor();
   const bool on_features = soft && is_on_features(options.kind);
   if (on_features && target.size(0) != student.size(0))
     fail_as(ExitCode::bad_input, "--teacher: {} tokens for the student's {}", target.size(0), student.size(0));
   const auto loss = on_features ? feature_loss(options, student, target)
-                    : soft      ? make_loss(choose<SoftChoice>(options).loss)
-                                : make_loss(choose<HardChoice>(options).loss);
+                    : soft      ? soft_loss(options)
+                                : make_loss(choose<HardChoice>(options));
 
-  const Batch batch = batch_of(options, student);
+  Batch batch = batch_of(options, student);
+  batch.pools = {0, student.size(0)};
   Outputs outputs{.heads = {{.dense = student}}, .captured = {}};
   TeacherOutputs teacher;
   if (soft) teacher.heads.push_back(Scores{.dense = target});

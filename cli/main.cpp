@@ -169,11 +169,12 @@ Command export_command(CLI::App& root, ExportOptions& options) {
 
 Command loss_command(CLI::App& root, LossOptions& options) {
   auto* app = root.add_subcommand("loss", "Print a loss in float64, so that anyone can check its formula");
-  app->add_option("kind", options.kind, "forward_kl, reverse_kl, generalised_jsd, mean_squared_error, cross_entropy")
+  app->add_option("kind", options.kind, "A kind of losses.soft or losses.hard, as `recipe explain losses` lists them")
       ->required();
   app->add_option("--student", options.student, "Student's logits: '[..]' or '[[..], ..]'")->required();
   app->add_option("--teacher", options.teacher, "Teacher's logits, of the same shape");
-  app->add_option("--labels", options.labels, "Class indices or values: '[..]'; -1 is none");
+  app->add_option("--labels", options.labels,
+                  "Class indices or values: '[..]'; -1 is none. Beside --teacher where the loss reads both");
   app->add_option("--temperature", options.temperature, "Temperature")->check(CLI::PositiveNumber);
   app->add_option("--set", options.settings, "The loss's settings: 't_squared: false'");
   app->add_flag("--gradient", options.gradient, "Also print the gradient of the student's logits");

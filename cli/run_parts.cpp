@@ -164,6 +164,17 @@ void require_language_model(const ModelConfig& config, const std::string& name, 
             name, scored, largest);
 }
 
+// What the recipe could not know where the labels are the data's own.
+void require_classes(const Recipe& recipe, const Task& task) {
+  if (task.kind != TaskKind::classes || !recipe.teacher.path || !recipe.losses.soft) return;
+  const std::size_t least = least_classes(*recipe.losses.soft);
+  if (task.labels.size() < least)
+    fail_as(ExitCode::bad_input,
+            "losses.soft is of a kind and settings that teach nothing with {} classes (with {} they would): two "
+            "standardised logits, or two classes' correlation, are always the same; use forward_kl as it is",
+            task.labels.size(), least);
+}
+
 bool is_identity(const std::vector<std::int32_t>& columns) {
   for (std::size_t c = 0; c < columns.size(); ++c)
     if (columns[c] != static_cast<std::int32_t>(c)) return false;
@@ -205,6 +216,7 @@ fs::path student_base(const Recipe& recipe) {
 }
 
 RunModels load_models(const Recipe& recipe, const RunData& data) {
+  require_classes(recipe, data.task);
   RunModels models;
   const bool on_gpu = recipe.train.device == DeviceKind::cuda;
   const bool bf16 = recipe.train.dtype == TrainDtype::bf16;

@@ -110,7 +110,8 @@ int dry_run(const Recipe& recipe, RunModels& models, const Workbench& bench) {
   const MemoryPlan memory =
       plan_memory({.student = models.student.get(),
                    .teacher = models.teacher.get(),
-                   .micro_batch_tokens = largest_micro_batch(bench.data.train, plan, recipe.train.tokens, 1000),
+                   .micro_batch_tokens = largest_micro_batch(bench.data.train, plan, recipe.train.tokens,
+                                                             pool_size(recipe.losses, recipe.train.batch), 1000),
                    .examples = bench.data.train.size(),
                    .tokens = bench.data.train.tokens(),
                    .rows = language ? bench.data.train.targets() : bench.data.train.size(),

@@ -64,6 +64,7 @@ struct Loop {
             .learning_rate = recipe.schedules.learning_rate,
             .seed = static_cast<std::uint64_t>(recipe.seed),
             .steps = steps,
+            .pool = pool_size(recipe.losses, recipe.train.batch),
             .kind = bench.data.task.kind,
             .student = models.student.get(),
             .teacher = store ? store.get() : direct.get(),
@@ -139,6 +140,7 @@ std::optional<CheckpointMeta> restore_newest(Loop* loop, const Workbench& bench,
     if (loaded) {
       require_same_run(loaded->meta, now, bench);
       loaded->restore(loop->parameters, loop->optimiser);
+      loop->objective.restore(loaded->losses_state());
       if (loop->store && own_store) loop->store->cut(loaded->meta.store_length);
       bench.console.line("resume    from the checkpoint of step {}", loaded->meta.step);
       return loaded->meta;
@@ -204,7 +206,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   parts.save = [&](const CheckpointMeta& meta) {
     CheckpointMeta whole = meta;
     whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;
-    save_checkpoint(run.path, whole, loop.parameters, loop.optimiser);
+    save_checkpoint(run.path, whole, loop.parameters, loop.optimiser, loop.objective.state());
   };
   parts.save_best = [&] {
     write_folder_atomically(run.student(), true, [&](const fs::path& folder) {

@@ -59,15 +59,14 @@ VocabularyTotals vocabulary_rows(const VocabularyTile& tile, const cpu::Function
   constexpr std::int64_t kGrain = 8192;  // elements that are worth a thread
   const std::int64_t rows = tile.student.size(0);
   const std::int64_t parts = std::min(part_count(rows * work.classes, kGrain), std::max<std::int64_t>(rows, 1));
-  std::vector<std::array<double, 4>> sums(static_cast<std::size_t>(parts));
+  std::vector<VocabularyTotals> sums(static_cast<std::size_t>(parts));
   in_parts(rows, parts, [&](std::int64_t begin, std::int64_t end, std::int64_t part) {
-    std::array<double, 4> own{};
-    functions.vocabulary_rows(work, own.data(), begin, end);
+    VocabularyTotals own;
+    functions.vocabulary_rows(work, &own, begin, end);
     sums[static_cast<std::size_t>(part)] = own;
   });
   VocabularyTotals totals;
-  for (const auto& [forward, reverse, jensen_shannon, cross_entropy] : sums)
-    totals += {forward, reverse, jensen_shannon, cross_entropy};
+  for (const VocabularyTotals& part : sums) totals += part;
   return totals;
 }
 

@@ -25,18 +25,18 @@ struct VocabularyTile {
   bool bf16 = false;  // the gradient as bf16, in the first half of each row's own memory
 };
 
-// Sums over the tile's rows, before coefficients.
-struct VocabularyTotals {
-  double forward = 0, reverse = 0, jensen_shannon = 0, cross_entropy = 0;
+// Calls body(a's, b's) for each loss, of whatever has a member for each.
+template <class Terms, class Totals, class Body>
+void each_loss(Terms& a, Totals& b, Body body) {
+  body(a.forward, b.forward), body(a.soft_cross_entropy, b.soft_cross_entropy), body(a.reverse, b.reverse);
+  body(a.jensen_shannon, b.jensen_shannon), body(a.skew, b.skew), body(a.skew_reverse, b.skew_reverse);
+  body(a.total_variation, b.total_variation), body(a.cross_entropy, b.cross_entropy);
+}
 
-  VocabularyTotals& operator+=(const VocabularyTotals& other) {
-    forward += other.forward;
-    reverse += other.reverse;
-    jensen_shannon += other.jensen_shannon;
-    cross_entropy += other.cross_entropy;
-    return *this;
-  }
-};
+inline VocabularyTotals& operator+=(VocabularyTotals& all, const VocabularyTotals& some) {
+  each_loss(all, some, [](double& total, double part) { total += part; });
+  return all;
+}
 
 VocabularyTotals vocabulary_rows(const VocabularyTile& tile, const cpu::Functions& functions = cpu::best_functions());
 

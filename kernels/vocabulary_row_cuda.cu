@@ -4,6 +4,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <cuda_bf16.h>
 
+#include <cstring>
 #include <cub/block/block_reduce.cuh>
 #include <cuda/functional>
 #include <cuda/std/functional>
@@ -34,7 +35,7 @@ struct DeviceRows {
   VocabularyTerms terms;
   float scale, soft_cap, teacher_scale, teacher_soft_cap;
   bool wants_gradient, bf16;
-  double* sums;  // [4], added to
+  VocabularyTotals* totals;  // added to
 };
 
 using Reduce = cub::BlockReduce<float, kThreads>;
@@ -90,6 +91,20 @@ __device__ float log_sum(std::int64_t count, Value value, Shared& shared) {
   return most + logf(total(sum, shared));
 }
 
+__device__ void add_total(double& total, float part) { atomicAdd(&total, static_cast<double>(part)); }
+
+__device__ void add_totals(const VocabularyTerms& terms, const VocabularySums<DeviceMath>& sums,
+                           VocabularyTotals* totals) {
+  add_total(totals->forward, sums.forward);
+  add_total(totals->soft_cross_entropy, sums.soft_cross_entropy);
+  add_total(totals->reverse, sums.reverse);
+  add_total(totals->jensen_shannon,
+            terms.teacher_share * sums.teacher_to_mixed + (1.0f - terms.teacher_share) * sums.student_to_mixed);
+  add_total(totals->skew, sums.teacher_to_mixed);
+  add_total(totals->skew_reverse, sums.student_to_mixed);
+  add_total(totals->total_variation, sums.total_variation);
+}
+
 // Both logs of sums over the classes that neither side masks, and the losses' sums. `student` and `teacher` give
 // element i at temperature T.
 template <class Student, class Teacher>
@@ -105,16 +120,10 @@ __device__ void add_soft(const DeviceRows& all, std::int64_t count, Student stud
   VocabularySums<DeviceMath> sums{};
   for (std::int64_t i = threadIdx.x; i < count; i += kThreads)
     add_vocabulary_sums<DeviceMath>(softened_element<DeviceMath>(student(i), teacher(i), own.row), all.terms, sums);
-  sums.forward = total(sums.forward, shared);
-  own.row.reverse = total(sums.reverse, shared);
-  sums.teacher_to_mixed = total(sums.teacher_to_mixed, shared);
-  own.row.student_to_mixed = total(sums.student_to_mixed, shared);
-  if (threadIdx.x != 0) return;
-  const float share = all.terms.teacher_share;
-  atomicAdd(all.sums + 0, static_cast<double>(sums.forward));
-  atomicAdd(all.sums + 1, static_cast<double>(own.row.reverse));
-  atomicAdd(all.sums + 2,
-            static_cast<double>(share * sums.teacher_to_mixed + (1.0f - share) * own.row.student_to_mixed));
+  VocabularySums<DeviceMath> all_sums{};
+  each_sum(all_sums, sums, [&](float& whole, float part) { whole = total(part, shared); });
+  set_means<DeviceMath>(own.row, all_sums);
+  if (threadIdx.x == 0) add_totals(all.terms, all_sums, all.totals);
 }
 
 __device__ void add_cross_entropy(const DeviceRows& all, DeviceRow& own, Shared& shared) {
@@ -133,8 +142,8 @@ __device__ void add_cross_entropy(const DeviceRows& all, DeviceRow& own, Shared&
     own.smoothing_each = smoothing / counted;
   }
   if (threadIdx.x == 0)
-    atomicAdd(all.sums + 3, static_cast<double>((1.0f - smoothing) * (own.row.log_sum - own.student[own.label]) +
-                                                smoothing * (own.row.log_sum - mean)));
+    add_total(all.totals->cross_entropy,
+              (1.0f - smoothing) * (own.row.log_sum - own.student[own.label]) + smoothing * (own.row.log_sum - mean));
 }
 
 // The student's logits of the top classes leave the row, so that a sum over it is the tail's. As in vocabulary_top.inl.
@@ -158,7 +167,7 @@ __device__ void add_top(const DeviceRows& all, DeviceRow& own, Shared& shared) {
   if (tail == -INFINITY) return;
   const auto element = softened_element<DeviceMath>(tail, own.top_log_tail, own.row);
   own.tail_log_sum = tail;
-  own.tail_gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+  own.tail_gradient = soft_gradient<DeviceMath>(element, all.terms, own.row);
 }
 
 // Adds what labels and logits make of a gradient against the teacher.
@@ -183,7 +192,7 @@ __device__ void put_gradients(const DeviceRows& all, const DeviceRow& own) {
       const float z = own.student[i];
       if (own.teacher != nullptr) {
         const auto element = vocabulary_element<DeviceMath>(z, own.teacher[i], all.terms, own.row);
-        gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+        gradient = soft_gradient<DeviceMath>(element, all.terms, own.row);
       } else if (own.top_ids != nullptr) {
         gradient = DeviceMath::where_finite(z, expf(z * inverse - own.tail_log_sum) * own.tail_gradient);
       }
@@ -199,7 +208,7 @@ __device__ void put_gradients(const DeviceRows& all, const DeviceRow& own) {
     const float z = own.top_logits[k];
     if (z == -INFINITY) continue;
     const auto element = softened_element<DeviceMath>(z * inverse, own.top_log_p[k], own.row);
-    const float gradient = mixed_gradient<DeviceMath>(element, all.terms, own.row);
+    const float gradient = soft_gradient<DeviceMath>(element, all.terms, own.row);
     put(all, own.student, own.top_ids[k], whole_gradient(all, own, gradient, z, own.top_ids[k]));
   }
 }
@@ -217,6 +226,11 @@ __global__ void __launch_bounds__(kThreads) vocabulary_row(DeviceRows all) {
   if (all.teacher != nullptr) {
     own.teacher = all.teacher + index * all.teacher_stride;
     to_logits(own.teacher, all.classes, all.teacher_scale, all.teacher_soft_cap);
+    if (all.terms.target_share < 1) {
+      for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads)
+        own.teacher[i] = moved_target<DeviceMath>(own.student[i], own.teacher[i], all.terms);
+      __syncthreads();
+    }
     const float inverse = all.terms.inverse_temperature;
     add_soft(
         all, all.classes, [&](std::int64_t i) { return own.student[i] * inverse; },
@@ -244,7 +258,9 @@ const T* read_pointer(const at::Tensor& tensor) {
 
 VocabularyTotals vocabulary_rows_cuda(const VocabularyTile& tile) {
   const c10::cuda::CUDAGuard device(tile.student.device());
-  const at::Tensor sums = at::zeros({4}, tile.student.options().dtype(at::kDouble));
+  static_assert(sizeof(VocabularyTotals) % sizeof(double) == 0);
+  const at::Tensor sums =
+      at::zeros({sizeof(VocabularyTotals) / sizeof(double)}, tile.student.options().dtype(at::kDouble));
   const at::Tensor labels = tile.labels.defined() ? tile.labels.to(tile.student.device()) : tile.labels;
   const bool top = tile.top_ids.defined();
   const at::Tensor top_logits = top ? at::empty_like(tile.top_log_p) : at::Tensor();
@@ -266,14 +282,15 @@ VocabularyTotals vocabulary_rows_cuda(const VocabularyTile& tile) {
                        tile.teacher_soft_cap,
                        tile.wants_gradient,
                        tile.bf16,
-                       sums.mutable_data_ptr<double>()};
+                       reinterpret_cast<VocabularyTotals*>(sums.mutable_data_ptr<double>())};
   if (tile.student.size(0) > 0) {
     vocabulary_row<<<static_cast<unsigned>(tile.student.size(0)), kThreads, 0, at::cuda::getCurrentCUDAStream()>>>(all);
     C10_CUDA_KERNEL_LAUNCH_CHECK();
   }
   const at::Tensor host = sums.cpu();
-  const auto* value = host.const_data_ptr<double>();
-  return {value[0], value[1], value[2], value[3]};
+  VocabularyTotals totals;
+  std::memcpy(&totals, host.const_data_ptr<double>(), sizeof totals);
+  return totals;
 }
 
 }  // namespace dsd

@@ -4,19 +4,18 @@
 // share) q, share KL(p || m) + (1 - share) KL(q || m). It is bounded, and tends to 0 as share tends to 0 or 1;
 // `continuous` divides it by share (1 - share), so that it tends to forward KL and to reverse KL there.
 
-#include "losses/loss.h"
+#include "losses/rows.h"
 
 namespace dsd {
 
-class GeneralisedJsd final : public RowLoss {
+class GeneralisedJsd final : public SoftenedLoss<GeneralisedJsdConfig> {
  public:
-  explicit GeneralisedJsd(const GeneralisedJsdConfig& config) : config_(config) {}
-  std::string_view name() const override { return GeneralisedJsdConfig::kind; }
-  Wanted student_wants() const override { return {}; }
-  Wanted teacher_wants() const override { return {}; }
-  double count(const Batch& batch) const override;
-  Tensor sum(const LossInput& input) const override;
-  double factor(double temperature) const override { return config_.t_squared ? temperature * temperature : 1.0; }
+  using SoftenedLoss::SoftenedLoss;
+  Tensor sum(const LossInput& input) const override {
+    const double share = config_.teacher_share;
+    const Compared pair = softened(input, config_.logits);
+    return (teacher_to_mixed(pair, share) * share + student_to_mixed(pair, share) * (1 - share)).sum() * scale();
+  }
   VocabularyTerms terms(double coefficient) const override {
     return {.jensen_shannon = static_cast<float>(coefficient * scale()),
             .teacher_share = static_cast<float>(config_.teacher_share)};
@@ -25,8 +24,6 @@ class GeneralisedJsd final : public RowLoss {
 
  private:
   double scale() const { return config_.continuous ? 1 / (config_.teacher_share * (1 - config_.teacher_share)) : 1.0; }
-
-  GeneralisedJsdConfig config_;
 };
 
 }  // namespace dsd

@@ -6,8 +6,12 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "core/types/batch.h"
 #include "core/types/outputs.h"
@@ -27,6 +31,16 @@ struct LossInput {
   Progress progress;
 };
 
+// What a loss has to remember across a resume: tensors by name.
+using State = std::map<std::string, Tensor>;
+
+// Of a step that was applied, over all its micro-batches.
+struct StepTotals {
+  double mean = 0;    // of the loss: sum / count, before factor and weight
+  double count = 0;   // units
+  Progress progress;  // where the step stood
+};
+
 class Loss {
  public:
   virtual ~Loss() = default;
@@ -41,6 +55,13 @@ class Loss {
   // What it trains beside the student (projectors), with names of its own: by the same optimiser, saved in checkpoints,
   // never exported.
   virtual std::span<Parameter> parameters() { return {}; }
+
+  // Settings of its own that change as training goes, by name, as they are at this step: for the log.
+  virtual std::vector<std::pair<std::string, double>> in_force() const { return {}; }
+  // What changes from step to step: a function of the totals of the steps before, so that no cut of a batch changes it.
+  virtual void after_step(const StepTotals&) {}
+  virtual State state() const { return {}; }
+  virtual void restore(const State&) {}  // what state() gave; Error where it lacks something
 };
 
 // A loss of each row alone, which a head over a vocabulary evaluates in one walk with the other row losses

@@ -1,14 +1,17 @@
 #include "losses/mean_squared_error.h"
 
+#include <cmath>
+
 #include "core/base/error.h"
-#include "losses/rows.h"
 
 namespace dsd {
 
-double LogitMeanSquaredError::count(const Batch& batch) const { return row_count(batch); }
-
 Tensor LogitMeanSquaredError::sum(const LossInput& input) const {
-  return (student_logits(input) - teacher_logits(input)).square().mean(-1).sum();
+  Tensor student = student_logits(input), teacher = teacher_logits(input);
+  if (config_.standardise) standardise(student, teacher);
+  const Tensor out = (student == -INFINITY).logical_or(teacher == -INFINITY);
+  const Tensor difference = student.masked_fill(out, 0) - teacher.masked_fill(out, 0);
+  return (difference.square().sum(-1) / out.logical_not().sum(-1).clamp_min(1)).sum();
 }
 
 double ValueMeanSquaredError::count(const Batch& batch) const {

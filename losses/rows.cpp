@@ -1,6 +1,9 @@
 #include "losses/rows.h"
 
+#include <cmath>
+
 #include "core/base/error.h"
+#include "losses/correction.h"
 
 namespace dsd {
 namespace {
@@ -15,14 +18,18 @@ const Tensor& dense(const Scores& scores) {
   return scores.dense;
 }
 
+Tensor standardised(const Tensor& logits, const Tensor& out, const Tensor& count) {
+  const Tensor mean = logits.masked_fill(out, 0).sum(-1, true) / count.clamp_min(1);
+  const Tensor centred = (logits - mean).masked_fill(out, 0);
+  const Tensor variance = centred.square().sum(-1, true) / (count - 1).clamp_min(1);
+  // The root's slope is infinite at 0, where a row of equal logits stands.
+  const Tensor deviation = variance.clamp_min(1e-24).sqrt();
+  return (centred / (deviation + 1e-7)).masked_fill(out, -INFINITY);
+}
+
 }  // namespace
 
 double row_count(const Batch& batch) { return static_cast<double>(batch.head_rows()); }
-
-Tensor divergence(const Tensor& log_a, const Tensor& log_b) {
-  // A class that is masked on both sides has log a = log b = -inf: its term is 0, not NaN.
-  return (log_a.exp() * (log_a - log_b)).masked_fill(log_a == -INFINITY, 0).sum();
-}
 
 Tensor student_logits(const LossInput& input) { return at_least_fp32(dense(input.student[0].heads.at(0))); }
 
@@ -36,6 +43,26 @@ Tensor teacher_logits(const LossInput& input) {
     fail("teacher and student give scores of different shapes: [{}] and [{}]", fmt::join(teacher.sizes(), ", "),
          fmt::join(student.sizes(), ", "));
   return teacher;
+}
+
+Tensor class_labels(const LossInput& input) {
+  const auto* classes = std::get_if<Classes>(&input.batch.labels);
+  if (!classes) fail("this loss needs a task whose labels are classes");
+  return classes->of;
+}
+
+void standardise(Tensor& student, Tensor& teacher) {
+  const Tensor out = (student == -INFINITY).logical_or(teacher == -INFINITY);
+  const Tensor count = out.logical_not().sum(-1, true);
+  student = standardised(student, out, count);
+  teacher = standardised(teacher, out, count);
+}
+
+Compared softened(const LossInput& input, const LogitsConfig& config) {
+  Tensor student = student_logits(input), teacher = teacher_logits(input);
+  if (config.standardise) standardise(student, teacher);
+  const Compared pair = compared(student / input.temperature, teacher / input.temperature);
+  return config.correct_teacher == TeacherCorrection::none ? pair : corrected(pair, class_labels(input), config);
 }
 
 }  // namespace dsd

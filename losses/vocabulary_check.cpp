@@ -20,6 +20,7 @@ void check_top(const TopK& top, const VocabularyWork& work) {
     fail("a teacher's top-k has {} ids, {} log-probabilities and {} tails", top.ids.numel(), top.log_p.numel(),
          top.log_tail.numel());
   // The tail of many tokens cannot be told at another temperature: what is kept serves its own alone.
+  if (work.terms.target_share < 1) fail("a moving target needs the teacher's whole scores, not its top-k");
   const double temperature = 1 / static_cast<double>(work.terms.inverse_temperature);
   if (std::abs(top.temperature - temperature) > 1e-5 * temperature)
     fail("the teacher's top-k was kept at temperature {} and cannot serve temperature {}; keep it anew",
@@ -32,6 +33,15 @@ void check_labels(const VocabularyWork& work) {
     fail("{} labels for {} rows of scores", work.labels.size(0), row_count(*work.student));
   const auto largest = work.labels.max().item<std::int64_t>(), classes = class_count(*work.student);
   if (largest >= classes) fail("label {} is none of the student's {} classes", largest, classes);
+}
+
+// All but cross-entropy do.
+bool reads_teacher(const VocabularyTerms& terms) {
+  VocabularyTerms soft = terms;
+  soft.cross_entropy = 0;
+  bool reads = false;
+  each_loss(soft, soft, [&](float coefficient, float) { reads = reads || coefficient != 0; });
+  return reads;
 }
 
 }  // namespace
@@ -50,7 +60,7 @@ CheckedTeacher checked_teacher(const VocabularyWork& work) {
   check_labels(work);
   const VocabularyTerms& terms = work.terms;
   if (terms.cross_entropy != 0 && !work.labels.defined()) fail("cross_entropy needs labels that are classes");
-  if (terms.forward == 0 && terms.reverse == 0 && terms.jensen_shannon == 0) return {};
+  if (!reads_teacher(terms)) return {};
   if (work.teacher == nullptr) fail("a loss against a teacher needs a teacher");
   if (const auto* top = std::get_if<TopK>(work.teacher)) {
     check_top(*top, work);

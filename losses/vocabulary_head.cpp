@@ -42,9 +42,12 @@ Tensor buffer(std::int64_t rows, std::int64_t classes, at::Device device, int wh
 }
 
 double value_of(const VocabularyTotals& totals, const VocabularyTerms& terms) {
-  return static_cast<double>(terms.forward) * totals.forward + static_cast<double>(terms.reverse) * totals.reverse +
-         static_cast<double>(terms.jensen_shannon) * totals.jensen_shannon +
-         static_cast<double>(terms.cross_entropy) * totals.cross_entropy;
+  double value = 0;
+  each_loss(terms, totals, [&](float coefficient, double total) {
+    // What a term does not ask for is not summed.
+    if (coefficient != 0) value += static_cast<double>(coefficient) * total;
+  });
+  return value;
 }
 
 // One tile's gradient multiplied back.

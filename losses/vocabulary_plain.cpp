@@ -3,50 +3,54 @@
 
 #include <cmath>
 
+#include "losses/compared.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
 namespace {
 
-// Logits at temperature T, or logs of probabilities, of the classes that are compared.
-struct Pair {
-  Tensor student, teacher;
-};
-
 // The teacher's top classes, and all others as one.
-Pair against_top(const Tensor& student, const TopK& top) {
+Compared against_top(const Tensor& student, const TopK& top) {
   const Tensor ids = top.ids.to(student.device(), at::kLong);
   const Tensor known = (ids >= 0).logical_and(ids < student.size(1)), index = ids.masked_fill(known.logical_not(), 0);
   const Tensor own = student.gather(-1, index).masked_fill(known.logical_not(), -INFINITY);
   const Tensor taken = at::zeros_like(student, at::kInt).scatter_add_(-1, index, known.to(at::kInt)) > 0;
   const Tensor tail = student.masked_fill(taken, -INFINITY).logsumexp(-1, true);
   const Tensor teacher = at::cat({top.log_p, top.log_tail.reshape({-1, 1})}, -1);
-  return {at::cat({own, tail}, -1), teacher.to(student.device(), student.scalar_type())};
+  return compared(at::cat({own, tail}, -1), teacher.to(student.device(), student.scalar_type()));
 }
 
-struct Divergences {
-  Tensor forward, reverse, jensen_shannon;
+Compared against_scores(const Tensor& student, const Tensor& teacher, const VocabularyTerms& terms) {
+  const auto inverse = static_cast<double>(terms.inverse_temperature), share = static_cast<double>(terms.target_share);
+  const Tensor target = share < 1 ? student.detach() * (1 - share) + teacher * share : teacher;
+  return compared(student * inverse, target * inverse);
+}
+
+// Of each row; undefined where the terms do not ask for it.
+struct LossRows {
+  Tensor forward, soft_cross_entropy, reverse, jensen_shannon, skew, skew_reverse, total_variation, cross_entropy;
 };
 
-// Summed over rows. Where a class is masked on either side its logs are 0 and so are p and q: no infinity enters a
-// product, forward or backward.
-Divergences divergences(const Pair& pair, double beta) {
-  const Tensor out = (pair.student == -INFINITY).logical_or(pair.teacher == -INFINITY);
-  const Tensor masked_p = at::log_softmax(pair.teacher.masked_fill(out, -INFINITY), -1);
-  const Tensor masked_q = at::log_softmax(pair.student.masked_fill(out, -INFINITY), -1);
-  const Tensor p = masked_p.exp(), q = masked_q.exp();
-  const Tensor log_p = masked_p.masked_fill(out, 0), log_q = masked_q.masked_fill(out, 0);
-  const Tensor log_m = at::logaddexp(log_p + std::log(beta), log_q + std::log1p(-beta));
-  return {(p * (log_p - log_q)).sum(), (q * (log_q - log_p)).sum(),
-          (p * (log_p - log_m)).sum() * beta + (q * (log_q - log_m)).sum() * (1 - beta)};
+LossRows rows_of(const Compared& pair, const VocabularyTerms& terms) {
+  const auto share = static_cast<double>(terms.teacher_share);
+  LossRows rows;
+  if (terms.forward != 0) rows.forward = forward_kl(pair);
+  if (terms.soft_cross_entropy != 0) rows.soft_cross_entropy = soft_cross_entropy(pair);
+  if (terms.reverse != 0) rows.reverse = reverse_kl(pair);
+  if (terms.jensen_shannon != 0)
+    rows.jensen_shannon = teacher_to_mixed(pair, share) * share + student_to_mixed(pair, share) * (1 - share);
+  if (terms.skew != 0) rows.skew = teacher_to_mixed(pair, share);
+  if (terms.skew_reverse != 0) rows.skew_reverse = student_to_mixed(pair, share);
+  if (terms.total_variation != 0) rows.total_variation = total_variation(pair);
+  return rows;
 }
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double smoothing) {
+Tensor labelled_rows(const Tensor& logits, const Tensor& labels, double smoothing) {
   const Tensor log_q = at::log_softmax(logits, -1), masked = logits == -INFINITY;
   const Tensor mean = log_q.masked_fill(masked, 0).sum(-1) / masked.logical_not().sum(-1);
   const Tensor own = log_q.gather(-1, labels.clamp_min(0).to(at::kLong).unsqueeze(-1)).squeeze(-1);
   const Tensor row = smoothing > 0 ? own * -(1 - smoothing) - mean * smoothing : -own;
-  return at::where(labels >= 0, row, at::zeros({}, row.options())).sum();
+  return at::where(labels >= 0, row, at::zeros({}, row.options()));
 }
 
 }  // namespace
@@ -72,25 +76,21 @@ Tensor plain::vocabulary_loss(const VocabularyWork& work, VocabularyTotals* tota
   const CheckedTeacher teacher = checked_teacher(work);
   const std::int64_t rows = work.student->hidden.size(0);
   const Tensor logits = dense_rows(*work.student, 0, rows);
+  LossRows sums;
+  if (teacher.top != nullptr)
+    sums = rows_of(against_top(logits * static_cast<double>(terms.inverse_temperature), *teacher.top), terms);
+  if (teacher.scores != nullptr)
+    sums = rows_of(against_scores(logits, dense_rows(*teacher.scores, 0, rows).to(logits.options()), terms), terms);
+  if (terms.cross_entropy != 0)
+    sums.cross_entropy = labelled_rows(logits, work.labels, static_cast<double>(terms.label_smoothing));
   Tensor loss = at::zeros({}, logits.options());
   VocabularyTotals all;
-  const auto add = [&](float coefficient, const Tensor& sum, double& total) {
-    total = sum.item<double>();
-    if (coefficient != 0) loss = loss + sum * static_cast<double>(coefficient);
-  };
-  if (teacher.scores != nullptr || teacher.top != nullptr) {
-    const auto inverse = static_cast<double>(terms.inverse_temperature);
-    const Pair pair = teacher.top != nullptr
-                          ? against_top(logits * inverse, *teacher.top)
-                          : Pair{logits * inverse, dense_rows(*teacher.scores, 0, rows).to(logits.options()) * inverse};
-    const Divergences sums = divergences(pair, static_cast<double>(terms.teacher_share));
-    add(terms.forward, sums.forward, all.forward);
-    add(terms.reverse, sums.reverse, all.reverse);
-    add(terms.jensen_shannon, sums.jensen_shannon, all.jensen_shannon);
-  }
-  if (terms.cross_entropy != 0)
-    add(terms.cross_entropy, cross_entropy(logits, work.labels, static_cast<double>(terms.label_smoothing)),
-        all.cross_entropy);
+  each_loss(terms, sums, [&](float coefficient, Tensor& row) {
+    if (row.defined()) loss = loss + (row = row.sum()) * static_cast<double>(coefficient);
+  });
+  each_loss(sums, all, [](const Tensor& sum, double& total) {
+    if (sum.defined()) total = sum.item<double>();
+  });
   if (totals != nullptr) *totals = all;
   return loss;
 }

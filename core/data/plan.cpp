@@ -53,12 +53,14 @@ std::vector<std::int64_t> Plan::step(std::int64_t index) {
 }
 
 std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,
-                                                         std::int64_t tokens) {
+                                                         std::int64_t tokens, std::int64_t pool) {
   std::vector<std::span<const std::int64_t>> pieces;
-  std::size_t begin = 0;
+  std::size_t begin = 0, size = 0;
   std::int64_t held = 0;
-  for (std::size_t i = 0; i < examples.size(); ++i) {
-    const std::int64_t length = data.length(examples[i]);
+  for (std::size_t i = 0; i < examples.size(); i += size) {
+    size = std::min(static_cast<std::size_t>(pool), examples.size() - i);
+    std::int64_t length = 0;
+    for (const auto example : examples.subspan(i, size)) length += data.length(example);
     if (i > begin && held + length > tokens) {
       pieces.push_back(examples.subspan(begin, i - begin));
       begin = i;
@@ -68,6 +70,13 @@ std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, st
   }
   if (begin < examples.size()) pieces.push_back(examples.subspan(begin));
   return pieces;
+}
+
+std::vector<std::int64_t> pool_bounds(std::int64_t examples, std::int64_t pool) {
+  std::vector<std::int64_t> bounds;
+  for (std::int64_t begin = 0; begin < examples; begin += pool) bounds.push_back(begin);
+  bounds.push_back(examples);
+  return bounds;
 }
 
 std::vector<std::int64_t> by_length(const Dataset& data) {

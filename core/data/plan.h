@@ -1,7 +1,8 @@
 #pragma once
 // The order of examples: a pure function of (seed, epoch), so that resume needs no state. The examples of an epoch are
 // shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the
-// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike.
+// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike. Pools, whose examples losses
+// compare with one another, are consecutive examples of a step: a function of (seed, epoch) too.
 
 #include <cstdint>
 #include <span>
@@ -31,10 +32,13 @@ class Plan {
   std::vector<std::int32_t> steps_;  // which piece of them each step takes
 };
 
-// Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens; an example longer
-// than that stands alone.
+// Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens. Pools of `pool`
+// consecutive examples (the last may be smaller) stay whole; one longer than `tokens` stands alone.
 std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,
-                                                         std::int64_t tokens);
+                                                         std::int64_t tokens, std::int64_t pool = 1);
+
+// Bounds [P+1] of the pools among `examples` of them that begin with a pool.
+std::vector<std::int64_t> pool_bounds(std::int64_t examples, std::int64_t pool);
 
 // All examples, longest first: the order of evaluation, so that a batch's memory peaks at once.
 std::vector<std::int64_t> by_length(const Dataset& data);

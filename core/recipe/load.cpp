@@ -49,7 +49,8 @@ Recipe resolved(Recipe recipe) {
   const TaskKind kind = require_task_name(recipe.task).kind;
   const bool values = kind == TaskKind::values;
   auto& losses = recipe.losses;
-  if (!losses.soft) losses.soft = values ? SoftLossConfig(MeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
+  if (!losses.soft)
+    losses.soft = values ? SoftLossConfig(LogitMeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
   if (!losses.hard)
     losses.hard = values ? HardLossConfig(MeanSquaredErrorConfig{}) : HardLossConfig(CrossEntropyConfig{});
   if (!losses.temperature && !recipe.schedules.temperature)

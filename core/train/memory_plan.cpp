@@ -72,11 +72,12 @@ MemoryPlan plan_memory(const PlannedRun& run) {
   return plan;
 }
 
-std::int64_t largest_micro_batch(const Dataset& data, Plan& plan, std::int64_t most_tokens, std::int64_t steps) {
+std::int64_t largest_micro_batch(const Dataset& data, Plan& plan, std::int64_t most_tokens, std::int64_t pool,
+                                 std::int64_t steps) {
   std::int64_t largest = 0;
   for (std::int64_t step = 0; step < std::min(steps, plan.steps_per_epoch()); ++step) {
     const auto examples = plan.step(step);
-    for (const auto piece : micro_batches(data, examples, most_tokens)) {
+    for (const auto piece : micro_batches(data, examples, most_tokens, pool)) {
       std::int64_t tokens = 0;
       for (const auto example : piece) tokens += data.length(example);
       largest = std::max(largest, tokens);

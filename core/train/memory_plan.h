@@ -34,8 +34,9 @@ struct PlannedRun {
 
 MemoryPlan plan_memory(const PlannedRun& run);
 
-// Tokens of the largest micro-batch among the first steps of the plan (at most `steps`).
-std::int64_t largest_micro_batch(const Dataset& data, Plan& plan, std::int64_t most_tokens, std::int64_t steps);
+// Tokens of the largest micro-batch among the first steps of the plan (at most `steps`), cut as micro_batches does.
+std::int64_t largest_micro_batch(const Dataset& data, Plan& plan, std::int64_t most_tokens, std::int64_t pool,
+                                 std::int64_t steps);
 
 // Peak resident memory of this process so far, bytes (VmHWM).
 double peak_memory();

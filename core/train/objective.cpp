@@ -16,12 +16,10 @@ ScheduleConfig schedule_or(const std::optional<ScheduleConfig>& schedule, double
 
 // Each loss sets its own terms and leaves the others as they are by default.
 void merge(VocabularyTerms& all, const VocabularyTerms& one) {
-  all.forward += one.forward;
-  all.reverse += one.reverse;
-  all.jensen_shannon += one.jensen_shannon;
-  all.cross_entropy += one.cross_entropy;
-  if (one.jensen_shannon != 0) all.teacher_share = one.teacher_share;
+  each_loss(all, one, [](float& sum, float coefficient) { sum += coefficient; });
+  if (one.jensen_shannon != 0 || one.skew != 0 || one.skew_reverse != 0) all.teacher_share = one.teacher_share;
   if (one.cross_entropy != 0) all.label_smoothing = one.label_smoothing;
+  if (one.forward != 0) all.target_share = one.target_share;
 }
 
 void merge(Wanted& all, const Wanted& wanted) {
@@ -192,19 +190,46 @@ Tensor Objective::add_rows(const LossInput& input) {
   return objective;
 }
 
+void Objective::after_step() {
+  for (auto& part : parts_)
+    if (active(part)) part.loss->after_step({.mean = part.mean, .count = part.total, .progress = progress_});
+}
+
+State Objective::state() const {
+  State all;
+  for (const auto& part : parts_)
+    for (auto& [key, value] : part.loss->state()) all.emplace(fmt::format("{}/{}", part.name, key), value);
+  return all;
+}
+
+void Objective::restore(const State& state) {
+  std::size_t taken = 0;
+  for (auto& part : parts_) {
+    State own;
+    const std::string prefix = part.name + "/";
+    for (const auto& [key, value] : state)
+      if (key.starts_with(prefix)) own.emplace(key.substr(prefix.size()), value);
+    taken += own.size();
+    if (own.empty() != part.loss->state().empty()) fail("the losses' state and {} do not belong together", part.name);
+    part.loss->restore(own);
+  }
+  if (taken != state.size()) fail("the losses' state has {} entries, of which {} are known", state.size(), taken);
+}
+
 double Objective::finish_step(std::vector<PartReport>* reports) {
   const double tau = temperature(progress_);
   double objective = 0;
   reports->clear();
-  for (const auto& part : parts_) {
-    const double raw = active(part) && part.sum.defined() ? part.sum.item<double>() / part.total : 0.0;
+  for (auto& part : parts_) {
+    part.mean = active(part) && part.sum.defined() ? part.sum.item<double>() / part.total : 0.0;
     reports->push_back({.name = part.name,
-                        .raw = raw,
+                        .raw = part.mean,
                         .factor = part.loss->factor(tau),
                         .weight = part.weight_now,
                         .share = 0,
-                        .skipped = !active(part)});
-    objective += raw * reports->back().factor * part.weight_now;
+                        .skipped = !active(part),
+                        .in_force = part.loss->in_force()});
+    objective += part.mean * reports->back().factor * part.weight_now;
   }
   for (auto& report : *reports)
     report.share = objective != 0 ? report.raw * report.factor * report.weight / objective : 0.0;

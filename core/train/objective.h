@@ -16,12 +16,13 @@ namespace dsd {
 
 // One part as it stands after a step, for the log.
 struct PartReport {
-  std::string name;      // "soft.forward_kl"
-  double raw = 0;        // sum / total, before factor and weight
-  double factor = 1;     // temperature squared, or 1
-  double weight = 0;     // in force at this step
-  double share = 0;      // of the objective's value
-  bool skipped = false;  // no unit in the whole step
+  std::string name;                                      // "soft.forward_kl"
+  double raw = 0;                                        // sum / total, before factor and weight
+  double factor = 1;                                     // temperature squared, or 1
+  double weight = 0;                                     // in force at this step
+  double share = 0;                                      // of the objective's value
+  bool skipped = false;                                  // no unit in the whole step
+  std::vector<std::pair<std::string, double>> in_force;  // what else the loss had changed by itself
 };
 
 class Objective {
@@ -54,6 +55,12 @@ class Objective {
   Tensor add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch);
   // Value of the objective over the step, and its parts. Reads the sums from the device once.
   double finish_step(std::vector<PartReport>* parts);
+  // Once the optimiser has taken the step: the losses that change from step to step go on.
+  void after_step();
+
+  // Of all losses, "PART/NAME"; restore: Error where it is another objective's.
+  State state() const;
+  void restore(const State& state);
 
  private:
   struct Part {
@@ -64,7 +71,8 @@ class Objective {
     FeatureLoss* features = nullptr;  // the loss, where it is one on features
     double total = 0;
     double weight_now = 0;
-    Tensor sum;  // of the step so far, detached, float64
+    double mean = 0;  // of the step that was finished
+    Tensor sum;       // of the step so far, detached, float64
   };
   void add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes);
   double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by

@@ -29,6 +29,7 @@ Json to_json(const PartReport& part) {
   Json json{
       {"name", part.name}, {"raw", part.raw}, {"factor", part.factor}, {"weight", part.weight}, {"share", part.share}};
   if (part.skipped) json["skipped"] = true;
+  for (const auto& [name, value] : part.in_force) json[name] = value;
   return json;
 }
 

@@ -63,8 +63,12 @@ StepLine Trainer::train_step(std::int64_t index) {
   line.loss = backward(batches, progress, &line.parts);
   line.gradient_norm = parts_.optimiser->gradient_norm();
   line.applied = std::isfinite(line.loss) && std::isfinite(line.gradient_norm);
-  if (line.applied) parts_.optimiser->step(line.learning_rate, line.gradient_norm, parts_.settings.clip_norm);
-  else parts_.optimiser->skip();
+  if (line.applied) {
+    parts_.optimiser->step(line.learning_rate, line.gradient_norm, parts_.settings.clip_norm);
+    parts_.objective->after_step();
+  } else {
+    parts_.optimiser->skip();
+  }
   line.seconds = watch.seconds();
   return line;
 }
@@ -72,8 +76,10 @@ StepLine Trainer::train_step(std::int64_t index) {
 std::vector<Batch> Trainer::batches_of(std::int64_t index) {
   const auto examples = parts_.plan->step(index);
   std::vector<Batch> batches;
-  for (const auto piece : micro_batches(*parts_.data, examples, parts_.settings.tokens))
+  for (const auto piece : micro_batches(*parts_.data, examples, parts_.settings.tokens, parts_.pool)) {
     batches.push_back(make_batch(*parts_.data, piece, parts_.kind, piece.data() - examples.data()));
+    if (parts_.pool > 1) batches.back().pools = pool_bounds(std::ssize(piece), parts_.pool);
+  }
   return batches;
 }
 

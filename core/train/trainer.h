@@ -28,6 +28,7 @@ struct TrainerParts {
   ScheduleConfig learning_rate;
   std::uint64_t seed = 0;
   std::int64_t steps = 0;
+  std::int64_t pool = 1;  // examples that losses compare with one another; 1: none
   TaskKind kind = TaskKind::classes;
 
   Model* student = nullptr;

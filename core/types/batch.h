@@ -45,7 +45,9 @@ struct Batch {
   Labels labels;
   std::vector<Key128> keys;  // [S]: what determines an example's tensors, for what is remembered
   std::int64_t first = 0;    // place in the optimiser step of the first sequence: sequence s has place first + s
-  bool transient = false;    // perturbed, mixed or generated: never remembered
+  // [P+1] bounds of the pools of examples that losses compare, among the sequences; empty where none does.
+  std::vector<std::int64_t> pools;
+  bool transient = false;  // perturbed, mixed or generated: never remembered
 
   // N: rows that the first head reads.
   std::int64_t head_rows() const { return rows.empty() ? streams.at(0).count() : rows[0].size(0); }

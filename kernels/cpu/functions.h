@@ -216,7 +216,7 @@ struct Functions {
   // For rows begin ... end of w.
   void (*few_rows)(const FewRows& work, std::int64_t begin, std::int64_t end);
   // Adds to sums [4]: forward KL, reverse KL, generalised Jensen-Shannon, cross-entropy.
-  void (*vocabulary_rows)(const VocabularyRows& work, double* sums, std::int64_t begin, std::int64_t end);
+  void (*vocabulary_rows)(const VocabularyRows& work, VocabularyTotals* totals, std::int64_t begin, std::int64_t end);
   void (*round_to_bf16)(const float* from, std::uint16_t* to, std::int64_t count);
 };
 

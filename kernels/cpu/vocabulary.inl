@@ -17,49 +17,50 @@ inline void find_common_sums(RowWork& work, const Extremes& student, const Extre
 }
 
 // The sums that other losses than forward KL need before a gradient can be told.
-inline void mixed_sums(const RowWork& work, const VocabularyTerms& terms, VocabularyRow<float>& row, double* sums) {
-  LongSum forward, reverse, teacher_to_mixed, student_to_mixed;
+inline void add_sums(const VocabularyRows& all, RowWork& work, VocabularyTotals* totals) {
+  VocabularySums<LongMath> sums;
   visit_vocabulary(
       work.classes,
       [&](std::int64_t column, std::int64_t left) {
         const auto e = vocabulary_element<VocabularyMath>(load(work.student + column, left),
-                                                          load(work.teacher + column, left), terms, row);
-        VocabularySums<VocabularyMath> all{};
-        add_vocabulary_sums<VocabularyMath>(e, terms, all);
-        forward.add(past_the_end(all.forward, left, 0.0f));
-        reverse.add(past_the_end(all.reverse, left, 0.0f));
-        teacher_to_mixed.add(past_the_end(all.teacher_to_mixed, left, 0.0f));
-        student_to_mixed.add(past_the_end(all.student_to_mixed, left, 0.0f));
+                                                          load(work.teacher + column, left), all.terms, work.row);
+        VocabularySums<VocabularyMath> part{};
+        add_vocabulary_sums<VocabularyMath>(e, all.terms, part);
+        each_sum(sums, part, [&](LongSum& sum, Floats value) { sum.add(past_the_end(value, left, 0.0f)); });
       },
-      [&] { forward.fold(), reverse.fold(), teacher_to_mixed.fold(), student_to_mixed.fold(); });
-  row.reverse = static_cast<float>(reverse.total());
-  row.student_to_mixed = static_cast<float>(student_to_mixed.total());
-  add_totals(terms, forward.total(), reverse.total(), teacher_to_mixed.total(), student_to_mixed.total(), sums);
+      [&] { each_sum(sums, sums, [](LongSum& sum, LongSum&) { sum.fold(); }); });
+  VocabularySums<TopMath> numbers{};
+  each_sum(numbers, sums, [](double& number, const LongSum& sum) { number = sum.total(); });
+  set_means<VocabularyMath>(work.row, numbers);
+  add_totals(all.terms, numbers, totals);
 }
 
-enum class Soft { none, forward, mixed, tail };  // what the gradient against the teacher is made of
+// What the gradient against the teacher is made of; `crossed` is forward KL's, beside the value of soft cross-entropy.
+enum class Soft { none, forward, crossed, summed, tail };
 
 // One pass: forward KL's value where it is the only soft loss, and the gradient of them all.
 template <Soft kSoft, bool kCross>
-inline void gradient_pass(const VocabularyRows& all, const RowWork& work, double* sums) {
+inline void gradient_pass(const VocabularyRows& all, const RowWork& work, VocabularyTotals* totals) {
   const VocabularyTerms& terms = all.terms;
   const float cross = work.label >= 0 ? terms.cross_entropy : 0.0f;
   const float slope = all.soft_cap > 0 ? 1.0f / (all.soft_cap * all.soft_cap) : 0.0f;
   auto* half = reinterpret_cast<std::uint16_t*>(work.student);
-  LongSum forward;
+  LongSum forward, crossed;
   visit_vocabulary(
       work.classes,
       [&](std::int64_t column, std::int64_t left) {
         const Floats student = load(work.student + column, left);
         Floats gradient{};
-        if constexpr (kSoft == Soft::forward || kSoft == Soft::mixed) {
+        if constexpr (kSoft == Soft::forward || kSoft == Soft::crossed || kSoft == Soft::summed) {
           const auto e =
               vocabulary_element<VocabularyMath>(student, load(work.teacher + column, left), terms, work.row);
-          if constexpr (kSoft == Soft::mixed) {
-            gradient = mixed_gradient<VocabularyMath>(e, terms, work.row);
+          if constexpr (kSoft == Soft::summed) {
+            gradient = soft_gradient<VocabularyMath>(e, terms, work.row);
           } else {
             gradient = forward_gradient<VocabularyMath>(e, terms);
             forward.add(past_the_end(vocabulary_forward<VocabularyMath>(e), left, 0.0f));
+            if constexpr (kSoft == Soft::crossed)
+              crossed.add(past_the_end(vocabulary_soft_cross_entropy<VocabularyMath>(e), left, 0.0f));
           }
         }
         if constexpr (kSoft == Soft::tail)
@@ -75,38 +76,57 @@ inline void gradient_pass(const VocabularyRows& all, const RowWork& work, double
         if (all.bf16) store(half + column, gradient, left);
         else store(work.student + column, gradient, left);
       },
-      [&] { forward.fold(); });
-  if constexpr (kSoft == Soft::forward) sums[0] += forward.total();
+      [&] {
+        forward.fold();
+        if constexpr (kSoft == Soft::crossed) crossed.fold();
+      });
+  if constexpr (kSoft == Soft::forward || kSoft == Soft::crossed) totals->forward += forward.total();
+  if constexpr (kSoft == Soft::crossed) totals->soft_cross_entropy += crossed.total();
 }
 
 template <Soft kSoft>
-inline void run_gradient_pass(const VocabularyRows& all, const RowWork& work, double* sums) {
-  if (all.terms.cross_entropy != 0) return gradient_pass<kSoft, true>(all, work, sums);
-  gradient_pass<kSoft, false>(all, work, sums);
+inline void run_gradient_pass(const VocabularyRows& all, const RowWork& work, VocabularyTotals* totals) {
+  if (all.terms.cross_entropy != 0) return gradient_pass<kSoft, true>(all, work, totals);
+  gradient_pass<kSoft, false>(all, work, totals);
 }
 
-inline void add_cross_entropy(const VocabularyTerms& terms, RowWork& work, const PlainSums& own, double* sums) {
+inline void add_cross_entropy(const VocabularyTerms& terms, RowWork& work, const PlainSums& own,
+                              VocabularyTotals* totals) {
   work.row.log_sum = own.log_sum;
   work.smoothing_each = terms.label_smoothing / static_cast<float>(own.counted);
   if (work.label < 0) return;
   const double log_sum = static_cast<double>(own.log_sum), smoothing = static_cast<double>(terms.label_smoothing);
-  sums[3] += (1 - smoothing) * (log_sum - static_cast<double>(work.student[work.label])) +
-             smoothing * (log_sum - own.values / own.counted);
+  totals->cross_entropy += (1 - smoothing) * (log_sum - static_cast<double>(work.student[work.label])) +
+                           smoothing * (log_sum - own.values / own.counted);
 }
 
-inline void against_top(const VocabularyRows& all, RowWork& work, std::int64_t index, double* sums) {
+inline void against_top(const VocabularyRows& all, RowWork& work, std::int64_t index, VocabularyTotals* totals) {
   const TopRow top{all.top_ids + index * all.top_count, all.top_log_p + index * all.top_count, all.top_log_tail[index],
                    all.top_logits + index * all.top_count, all.top_count};
   take_out(top, work);
-  const VocabularyRow<double> row = top_sums(top, work, all.terms, sums);
+  const VocabularyRow<double> row = top_sums(top, work, all.terms, totals);
   if (!all.wants_gradient) return;
-  run_gradient_pass<Soft::tail>(all, work, sums);
+  run_gradient_pass<Soft::tail>(all, work, totals);
   top_gradients(all, top, work, row);
 }
 
-void vocabulary_rows(const VocabularyRows& all, double* sums, std::int64_t begin, std::int64_t end) {
+inline void against_scores(const VocabularyRows& all, RowWork& work, const Extremes& own, VocabularyTotals* totals) {
   const VocabularyTerms& terms = all.terms;
-  const bool mixed = terms.reverse != 0 || terms.jensen_shannon != 0;
+  Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
+  if (terms.target_share < 1) other = move_target(work.teacher, work.student, work.classes, terms);
+  find_common_sums(work, own, other, terms.inverse_temperature);
+  if (wants_sums<VocabularyMath>(terms)) {
+    add_sums(all, work, totals);
+    run_gradient_pass<Soft::summed>(all, work, totals);
+  } else if (terms.soft_cross_entropy != 0) {
+    run_gradient_pass<Soft::crossed>(all, work, totals);
+  } else {
+    run_gradient_pass<Soft::forward>(all, work, totals);
+  }
+}
+
+void vocabulary_rows(const VocabularyRows& all, VocabularyTotals* totals, std::int64_t begin, std::int64_t end) {
+  const VocabularyTerms& terms = all.terms;
   for (std::int64_t index = begin; index < end; ++index) {
     RowWork work{all.student + index * all.stride,
                  all.teacher != nullptr ? all.teacher + index * all.teacher_stride : nullptr,
@@ -115,17 +135,13 @@ void vocabulary_rows(const VocabularyRows& all, double* sums, std::int64_t begin
                  {}};
     const Extremes own = to_logits(work.student, work.classes, all.scale, all.soft_cap);
     if (terms.cross_entropy != 0)
-      add_cross_entropy(terms, work, plain_sums(work.student, work.classes, own.most), sums);
+      add_cross_entropy(terms, work, plain_sums(work.student, work.classes, own.most), totals);
     if (all.top_ids != nullptr) {
-      against_top(all, work, index, sums);
+      against_top(all, work, index, totals);
     } else if (work.teacher != nullptr) {
-      const Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
-      find_common_sums(work, own, other, terms.inverse_temperature);
-      if (mixed) mixed_sums(work, terms, work.row, sums);
-      if (mixed) run_gradient_pass<Soft::mixed>(all, work, sums);
-      else run_gradient_pass<Soft::forward>(all, work, sums);
+      against_scores(all, work, own, totals);
     } else if (all.wants_gradient) {
-      run_gradient_pass<Soft::none>(all, work, sums);
+      run_gradient_pass<Soft::none>(all, work, totals);
     }
   }
 }

@@ -16,6 +16,16 @@ struct VocabularyMath {
   static Floats where_finite(Floats x, Floats value) { return x > splat(-__builtin_inff()) ? value : Floats{}; }
 };
 
+// For few classes.
+struct TopMath {
+  using Number = double;
+  using Scalar = double;
+  static double exp(double x) { return __builtin_exp(x); }
+  static double log(double x) { return __builtin_log(x); }
+  static double where_positive(double x, double value) { return x > 0 ? value : 0; }
+  static double where_finite(double x, double value) { return x > -__builtin_inf() ? value : 0; }
+};
+
 // A long sum: vectors of floats for a while, then a double.
 class LongSum {
  public:
@@ -29,6 +39,10 @@ class LongSum {
  private:
   Floats part_{};
   double total_ = 0;
+};
+
+struct LongMath {
+  using Number = LongSum;
 };
 
 struct RowWork {
@@ -124,12 +138,29 @@ inline PlainSums plain_sums(const float* row, std::int64_t classes, float most) 
   return {most + static_cast<float>(__builtin_log(exponentials.total())), values.total(), counted.total()};
 }
 
-inline void add_totals(const VocabularyTerms& terms, double forward, double reverse, double teacher_to_mixed,
-                       double student_to_mixed, double* sums) {
-  sums[0] += forward;
-  sums[1] += reverse;
-  sums[2] += static_cast<double>(terms.teacher_share) * teacher_to_mixed +
-             static_cast<double>(1.0f - terms.teacher_share) * student_to_mixed;
+// The teacher's row becomes TAID's target.
+inline Extremes move_target(float* teacher, const float* student, std::int64_t classes, const VocabularyTerms& terms) {
+  Floats most = splat(-__builtin_inff()), least = splat(__builtin_inff());
+  for (std::int64_t column = 0; column < classes; column += kLanes) {
+    const std::int64_t left = classes - column;
+    const Floats value =
+        moved_target<VocabularyMath>(load(student + column, left), load(teacher + column, left), terms);
+    store(teacher + column, value, left);
+    most = maximum(most, past_the_end(value, left, -__builtin_inff()));
+    least = minimum(least, past_the_end(value, left, __builtin_inff()));
+  }
+  return {largest(most), -largest(-least)};
+}
+
+inline void add_totals(const VocabularyTerms& terms, const VocabularySums<TopMath>& sums, VocabularyTotals* totals) {
+  totals->forward += sums.forward;
+  totals->soft_cross_entropy += sums.soft_cross_entropy;
+  totals->reverse += sums.reverse;
+  totals->jensen_shannon += static_cast<double>(terms.teacher_share) * sums.teacher_to_mixed +
+                            static_cast<double>(1.0f - terms.teacher_share) * sums.student_to_mixed;
+  totals->skew += sums.teacher_to_mixed;
+  totals->skew_reverse += sums.student_to_mixed;
+  totals->total_variation += sums.total_variation;
 }
 
 }  // namespace

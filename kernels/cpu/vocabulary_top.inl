@@ -4,15 +4,6 @@
 namespace dsd::cpu {
 namespace {
 
-struct TopMath {
-  using Number = double;
-  using Scalar = double;
-  static double exp(double x) { return __builtin_exp(x); }
-  static double log(double x) { return __builtin_log(x); }
-  static double where_positive(double x, double value) { return x > 0 ? value : 0; }
-  static double where_finite(double x, double value) { return x > -__builtin_inf() ? value : 0; }
-};
-
 struct TopRow {
   const std::int32_t* ids;
   const float* log_p;
@@ -45,8 +36,9 @@ inline TopPair top_pair(const TopRow& top, std::int64_t k, double tail_log_sum, 
   return student > none && teacher > none ? TopPair{student, teacher} : TopPair{none, none};
 }
 
-// Sets the row's part of the tail, adds the losses to sums, and gives what the gradients need.
-inline VocabularyRow<double> top_sums(const TopRow& top, RowWork& work, const VocabularyTerms& terms, double* sums) {
+// Sets the row's part of the tail, adds the losses to totals, and gives what the gradients need.
+inline VocabularyRow<double> top_sums(const TopRow& top, RowWork& work, const VocabularyTerms& terms,
+                                      VocabularyTotals* totals) {
   const double none = -__builtin_inf();
   const float most = common_most(work.student, work.student, work.classes);
   const float tail = softened_log_sum(work.student, nullptr, work.classes, most, terms.inverse_temperature);
@@ -72,12 +64,11 @@ inline VocabularyRow<double> top_sums(const TopRow& top, RowWork& work, const Vo
     return softened_element<TopMath>(pair.student, pair.teacher, row);
   };
   for (std::int64_t k = 0; k <= top.count; ++k) add_vocabulary_sums<TopMath>(element(k), terms, all);
-  row.reverse = all.reverse;
-  row.student_to_mixed = all.student_to_mixed;
-  add_totals(terms, all.forward, all.reverse, all.teacher_to_mixed, all.student_to_mixed, sums);
+  set_means<TopMath>(row, all);
+  add_totals(terms, all, totals);
   if (tail_log_sum > none) {
     work.tail_log_sum = tail;
-    work.tail_gradient = static_cast<float>(mixed_gradient<TopMath>(element(top.count), terms, row));
+    work.tail_gradient = static_cast<float>(soft_gradient<TopMath>(element(top.count), terms, row));
   }
   return row;
 }
@@ -93,7 +84,7 @@ inline void top_gradients(const VocabularyRows& all, const TopRow& top, const Ro
     if (top.logits[k] == -__builtin_inff()) continue;
     const double student = static_cast<double>(top.logits[k]);
     const TopPair pair = top_pair(top, k, 0, terms);
-    double gradient = mixed_gradient<TopMath>(softened_element<TopMath>(pair.student, pair.teacher, row), terms, row);
+    double gradient = soft_gradient<TopMath>(softened_element<TopMath>(pair.student, pair.teacher, row), terms, row);
     if (cross != 0)
       gradient += cross_entropy_gradient<TopMath>(student, cross, static_cast<double>(work.smoothing_each), own);
     if (top.ids[k] == work.label) gradient -= cross * static_cast<double>(1.0f - terms.label_smoothing);

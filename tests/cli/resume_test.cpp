@@ -92,6 +92,36 @@ TEST_CASE("killed at random moments and resumed, a run ends in the same bits") {
   CHECK(amid * 4 >= kills * 2);
 }
 
+TEST_CASE("a loss that remembers, and one that compares examples, go on from a checkpoint with the same bits") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  for (const std::string kind : {"taid", "dist", "contrastive"}) {
+    CAPTURE(kind);
+    const fs::path run = shop / kind;
+    const auto arguments = [&](bool resume) {
+      auto all = job.arguments(kind, resume, 12);
+      // Pools of four examples, of which two fit a micro-batch.
+      for (const auto& more : {"losses.soft.kind=" + kind, std::string("train.tokens=128")})
+        all.insert(all.end(), {"--set", more});
+      if (kind != "taid") all.insert(all.end(), {"--set", "losses.pool=4"});
+      return all;
+    };
+    const auto first = dsdistill(arguments(false));
+    INFO(first.error);
+    REQUIRE(first.code == 0);
+    const std::string expected = last_weights(run);
+    const auto log = losses_of(run);
+    CHECK(fs::exists(run / "checkpoints/step-000012/losses.safetensors") == (kind == "taid"));
+    fs::remove_all(run / "checkpoints/step-000012");
+    const auto resumed = dsdistill(arguments(true));
+    INFO(resumed.error);
+    REQUIRE(resumed.code == 0);
+    CHECK(last_weights(run) == expected);
+    CHECK(losses_of(run) == log);
+  }
+}
+
 TEST_CASE("SIGTERM ends a run after its step, saved, with code 143, and it goes on from there") {
   const Workshop shop;
   const Distillation job{shop};

@@ -143,6 +143,14 @@ TEST_CASE("a loss from the command line has the golden value") {
   const auto cosine = dsdistill({"loss", "cosine", "--student", "[0.3, -0.2, 0.5]", "--teacher", "[0.1, 0.4, 0.2]"});
   CHECK(std::stod(cosine.out) == doctest::Approx(0.823001918649).epsilon(1e-11));
   check_fault({"loss", "hidden", "--student", "[1, 2]", "--teacher", "[1, 2, 3]"}, {2, "give states of one width"});
+  const auto decoupled = dsdistill(
+      {"loss", "decoupled_kd", "--student", student, "--teacher", teacher, "--labels", "[0]", "--temperature", "4"});
+  CHECK(std::stod(decoupled.out) == doctest::Approx(1.410352819754).epsilon(1e-11));
+  const auto of_pool =
+      dsdistill({"loss", "dist", "--student", "[[1, 2, 0], [0, 3, 1]]", "--teacher", "[[1, 2, 0], [0, 3, 1]]"});
+  CHECK(std::stod(of_pool.out) == doctest::Approx(0));
+  check_fault({"loss", "forward_kl", "--student", student, "--teacher", teacher, "--labels", "[0]"},
+              {2, "does not read --labels"});
   check_fault({"loss", "forward_lk", "--student", student, "--teacher", teacher}, {2, "did you mean 'forward_kl'?"});
   check_fault({"loss", "forward_kl", "--student", "[1, 2", "--teacher", teacher}, {2, "--student"});
 }

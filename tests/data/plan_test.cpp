@@ -72,5 +72,30 @@ TEST_CASE("a step holds like lengths, and steps do not come in the order of leng
   CHECK_FALSE(std::ranges::is_sorted(std::span(firsts).first(50)));
 }
 
+TEST_CASE("micro-batches keep pools whole, whatever the tokens, and lose no example") {
+  const Dataset data = of_size(400);
+  Plan plan(data, 30, 3);
+  for (const std::int64_t pool : {1, 4, 8, 30}) {
+    for (const std::int64_t tokens : {1, 50, 300, 100'000}) {
+      CAPTURE(pool);
+      CAPTURE(tokens);
+      const auto examples = plan.step(2);
+      std::vector<std::int64_t> seen;
+      for (const auto piece : micro_batches(data, examples, tokens, pool)) {
+        CHECK((piece.data() - examples.data()) % pool == 0);
+        std::int64_t held = 0;
+        for (const auto index : piece) held += data.length(index);
+        CHECK((held <= tokens || std::ssize(piece) <= pool));
+        const auto bounds = pool_bounds(std::ssize(piece), pool);
+        CHECK((bounds.front() == 0 && bounds.back() == std::ssize(piece)));
+        for (std::size_t i = 0; i + 1 < bounds.size(); ++i)
+          CHECK((bounds[i + 1] - bounds[i] == pool || i + 2 == bounds.size()));
+        seen.insert(seen.end(), piece.begin(), piece.end());
+      }
+      CHECK(seen == examples);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace dsd

@@ -35,9 +35,15 @@ struct Row {
 };
 
 struct Result {
-  double forward = 0, reverse = 0, jensen_shannon = 0, cross_entropy = 0;
+  VocabularyTotals totals;
   Numbers gradient;
 };
+
+double weighted(const VocabularyTerms& terms, const VocabularyTotals& totals) {
+  double value = 0;
+  each_loss(terms, totals, [&](float coefficient, double total) { value += static_cast<double>(coefficient) * total; });
+  return value;
+}
 
 double log_sum(const Numbers& values) {
   double most = kNone, total = 0;
@@ -80,10 +86,13 @@ double naive(const Row& row, const VocabularyTerms& terms) {
     if (student[i] == kNone) continue;
     const double q = std::exp(student[i] - student_sum), p = std::exp(teacher[i] - teacher_sum);
     const double m = share * p + (1 - share) * q;
-    value += static_cast<double>(terms.forward) * p * std::log(p / q);
-    value += static_cast<double>(terms.reverse) * q * std::log(q / p);
-    value +=
-        static_cast<double>(terms.jensen_shannon) * (share * p * std::log(p / m) + (1 - share) * q * std::log(q / m));
+    value += weighted(terms, {.forward = p * std::log(p / q),
+                              .soft_cross_entropy = -p * std::log(q),
+                              .reverse = q * std::log(q / p),
+                              .jensen_shannon = share * p * std::log(p / m) + (1 - share) * q * std::log(q / m),
+                              .skew = p * std::log(p / m),
+                              .skew_reverse = q * std::log(q / m),
+                              .total_variation = std::abs(p - q) / 2});
   }
   if (row.label < 0) return value;
   const double sum = log_sum(row.student), smoothing = static_cast<double>(terms.label_smoothing);
@@ -103,22 +112,29 @@ Result by_formula(const Row& row, const VocabularyTerms& terms) {
   VocabularySums<DoubleMath> all{};
   const auto element = [&](std::size_t i) { return softened_element<DoubleMath>(student[i], teacher[i], sums); };
   for (std::size_t i = 0; i < student.size(); ++i) add_vocabulary_sums<DoubleMath>(element(i), terms, all);
-  sums.reverse = all.reverse, sums.student_to_mixed = all.student_to_mixed;
+  set_means<DoubleMath>(sums, all);
   const double share = static_cast<double>(terms.teacher_share);
-  Result result{all.forward, all.reverse, share * all.teacher_to_mixed + (1 - share) * all.student_to_mixed, 0, {}};
+  Result result{.totals = {.forward = all.forward,
+                           .soft_cross_entropy = all.soft_cross_entropy,
+                           .reverse = all.reverse,
+                           .jensen_shannon = share * all.teacher_to_mixed + (1 - share) * all.student_to_mixed,
+                           .skew = all.teacher_to_mixed,
+                           .skew_reverse = all.student_to_mixed,
+                           .total_variation = all.total_variation},
+                .gradient = {}};
   double counted = 0, mean = 0;
   for (const double z : row.student)
     if (z > kNone) counted += 1, mean += z;
   const double cross = row.label >= 0 ? static_cast<double>(terms.cross_entropy) : 0,
                smoothing = static_cast<double>(terms.label_smoothing), each = smoothing / counted;
   if (row.label >= 0)
-    result.cross_entropy = (1 - smoothing) * (sums.log_sum - row.student[static_cast<std::size_t>(row.label)]) +
-                           smoothing * (sums.log_sum - mean / counted);
+    result.totals.cross_entropy = (1 - smoothing) * (sums.log_sum - row.student[static_cast<std::size_t>(row.label)]) +
+                                  smoothing * (sums.log_sum - mean / counted);
   for (int i = 0; i < static_cast<int>(row.student.size()); ++i) {
     const double z = row.student[static_cast<std::size_t>(i)];
     std::size_t at = static_cast<std::size_t>(i);
     if (!row.top.empty()) at = static_cast<std::size_t>(std::find(row.top.begin(), row.top.end(), i) - row.top.begin());
-    double gradient = mixed_gradient<DoubleMath>(element(at), terms, sums);
+    double gradient = soft_gradient<DoubleMath>(element(at), terms, sums);
     if (!row.top.empty() && !in_top(row, i) && student.back() > kNone)
       gradient *= std::exp(z * static_cast<double>(terms.inverse_temperature) - student.back());
     gradient += cross_entropy_gradient<DoubleMath>(z, cross, each, sums);
@@ -136,7 +152,21 @@ const std::vector<VocabularyTerms> kTerms{
     {.jensen_shannon = 2, .teacher_share = 0.125f, .inverse_temperature = 0.5f},
     {.jensen_shannon = 1, .teacher_share = 0.875f},
     {.reverse = 0.25f, .jensen_shannon = 0.5f, .cross_entropy = 0.25f, .label_smoothing = 0.125f},
-    {.forward = 1, .reverse = 1, .cross_entropy = 1, .label_smoothing = 0.25f}};
+    {.forward = 1, .reverse = 1, .cross_entropy = 1, .label_smoothing = 0.25f},
+    {.soft_cross_entropy = 0.75f, .inverse_temperature = 0.5f},
+    {.soft_cross_entropy = 0.75f, .cross_entropy = 0.5f},
+    {.skew = 1.25f, .teacher_share = 0.125f, .inverse_temperature = 0.5f},
+    {.skew_reverse = 1.25f, .teacher_share = 0.875f, .inverse_temperature = 0.5f},
+    {.total_variation = 2, .inverse_temperature = 0.5f},
+    {.forward = 0.5f,
+     .soft_cross_entropy = 0.25f,
+     .reverse = 0.25f,
+     .jensen_shannon = 0.5f,
+     .skew = 0.75f,
+     .skew_reverse = 1,
+     .total_variation = 0.5f,
+     .cross_entropy = 0.25f,
+     .teacher_share = 0.25f}};
 
 struct Shape {
   int classes = 0, top = 0;  // top 0: the teacher's whole logits
@@ -207,21 +237,17 @@ void check_tile(const Shape& shape, const VocabularyTerms& terms, bool bf16, con
   for (std::uint64_t i = 0; i < 3; ++i) {
     rows.push_back(random_row(shape, i + 1));
     const Result one = by_formula(rows.back(), terms);
-    expected.forward += one.forward, expected.reverse += one.reverse, expected.cross_entropy += one.cross_entropy;
-    expected.jensen_shannon += one.jensen_shannon;
+    expected.totals += one.totals;
     gradients.push_back(at::tensor(one.gradient, at::kDouble));
   }
   VocabularyTile tile = tile_of(rows, terms);
   tile.bf16 = bf16;
   const VocabularyTotals totals = vocabulary_rows(tile, functions);
   const double bound = 3e-6;
-  const auto near = [&](float coefficient, double got, double exact) {
-    if (coefficient != 0) CHECK(std::abs(got - exact) < bound * std::max(1.0, std::abs(exact)));
-  };
-  near(terms.forward, totals.forward, expected.forward);
-  near(terms.reverse, totals.reverse, expected.reverse);
-  near(terms.jensen_shannon, totals.jensen_shannon, expected.jensen_shannon);
-  near(terms.cross_entropy, totals.cross_entropy, expected.cross_entropy);
+  VocabularyTotals difference = totals;
+  each_loss(difference, expected.totals,
+            [](double& got, double exact) { got = std::abs(got - exact) / std::max(1.0, std::abs(exact)); });
+  each_loss(terms, difference, [&](float coefficient, double by) { CHECK((coefficient == 0 || by < bound)); });
   CHECK(sample::relative(gradient_of(tile), at::stack(gradients)) < (bf16 ? 4e-3 : bound));
 }
 
@@ -233,11 +259,7 @@ TEST_CASE("the gradient of a row is the slope of its losses") {
       for (std::uint64_t seed = 1; seed <= 3; ++seed) {
         const Row row = random_row(shape, seed);
         const Result result = by_formula(row, terms);
-        CHECK(result.forward * static_cast<double>(terms.forward) +
-                  result.reverse * static_cast<double>(terms.reverse) +
-                  result.jensen_shannon * static_cast<double>(terms.jensen_shannon) +
-                  result.cross_entropy * static_cast<double>(terms.cross_entropy) ==
-              doctest::Approx(naive(row, terms)).epsilon(1e-12));
+        CHECK(weighted(terms, result.totals) == doctest::Approx(naive(row, terms)).epsilon(1e-12));
         for (std::size_t i = 0; i < row.student.size(); ++i) {
           const double step = 1e-5;
           Row up = row, down = row;
@@ -264,6 +286,23 @@ TEST_CASE("every instruction set follows the formula, at every remainder of its 
       check_tile({5, 5}, terms, false, functions);
       check_tile({3001}, terms, false, functions);
       check_tile({3001, 64}, terms, false, functions);
+    }
+  });
+}
+
+TEST_CASE("a moving target is the teacher's logits mixed with the student's, whatever masks them") {
+  sample::each_isa([](const cpu::Functions& functions) {
+    for (const bool masks : {false, true}) {
+      const Row row = random_row({41, 0, masks}, 1);
+      Row mixed = row;
+      for (std::size_t i = 0; i < row.teacher.size(); ++i)
+        mixed.teacher[i] = 0.75 * row.student[i] + 0.25 * row.teacher[i];
+      const VocabularyTerms terms{.forward = 1, .inverse_temperature = 0.5f};
+      VocabularyTile tile = tile_of({row}, terms), expected = tile_of({mixed}, terms);
+      tile.terms.target_share = 0.25f;
+      CHECK(vocabulary_rows(tile, functions).forward ==
+            doctest::Approx(vocabulary_rows(expected, functions).forward).epsilon(1e-6));
+      CHECK(sample::relative(gradient_of(tile), gradient_of(expected)) < 1e-5);
     }
   });
 }

@@ -6,53 +6,15 @@
 #include "core/base/error.h"
 #include "losses/expert_balance.h"
 #include "losses/loss.h"
-#include "tests/check.h"
+#include "tests/losses/row_sample.h"
 
 using namespace dsd;
-using at::Tensor;
+using namespace dsd::sample;
 
 namespace {
 
-const Tensor kTeacher = at::tensor({2.0, 1.0, 0.0, -1.0, 0.5}, at::kDouble).unsqueeze(0);
-const Tensor kStudent = at::tensor({1.0, 1.5, -0.5, 0.0, 0.25}, at::kDouble).unsqueeze(0);
-
-Batch batch_of(std::int64_t rows, Labels labels) {
-  Batch batch;
-  batch.rows = {at::arange(rows, at::kInt)};
-  batch.labels = std::move(labels);
-  return batch;
-}
-
-Tensor evaluate(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch,
-                double temperature) {
-  Outputs outputs;
-  outputs.heads.push_back({.dense = student});
-  TeacherOutputs target;
-  if (teacher.defined()) target.heads.push_back(Scores{.dense = teacher});
-  return loss.sum({.student = {&outputs, 1},
-                   .teachers = {&target, teacher.defined() ? 1u : 0u},
-                   .batch = batch,
-                   .temperature = temperature,
-                   .progress = {}});
-}
-
-void check_gradient(const Loss& loss, const Tensor& student, const Tensor& teacher, const Batch& batch,
-                    double temperature) {
-  const Tensor leaf = student.clone().requires_grad_();
-  evaluate(loss, leaf, teacher, batch, temperature).backward();
-  const double step = 1e-6;
-  for (std::int64_t i = 0; i < student.numel(); ++i) {
-    const auto moved = [&](double by) {
-      Tensor changed = student.clone();
-      changed.view(-1)[i] += by;
-      return evaluate(loss, changed, teacher, batch, temperature).item<double>();
-    };
-    const double difference = (moved(step) - moved(-step)) / (2 * step);
-    CHECK(leaf.grad().view(-1)[i].item<double>() == doctest::Approx(difference).epsilon(1e-6));
-  }
-}
-
-Labels classes(std::vector<int> of) { return Classes{at::tensor(of, at::kInt)}; }
+const Tensor kTeacher = golden_teacher();
+const Tensor kStudent = golden_student();
 
 }  // namespace
 
@@ -97,7 +59,7 @@ TEST_CASE("label smoothing mixes in the mean over classes") {
 }
 
 TEST_CASE("mean squared error: closed forms") {
-  const auto logits = make_loss(SoftLossConfig{MeanSquaredErrorConfig{}});
+  const auto logits = make_loss(SoftLossConfig{LogitMeanSquaredErrorConfig{}});
   const double expected = (1.0 + 0.25 + 0.25 + 1.0 + 0.0625) / 5;
   CHECK(evaluate(*logits, kStudent, kTeacher, batch_of(1, std::monostate{}), 9).item<double>() ==
         doctest::Approx(expected));
@@ -113,7 +75,7 @@ TEST_CASE("every loss agrees with central differences") {
   const Batch batch = batch_of(2, classes({3, -1}));
   for (const double temperature : {1.0, 2.5}) {
     check_gradient(*make_loss(SoftLossConfig{ForwardKlConfig{}}), student, teacher, batch, temperature);
-    check_gradient(*make_loss(SoftLossConfig{MeanSquaredErrorConfig{}}), student, teacher, batch, temperature);
+    check_gradient(*make_loss(SoftLossConfig{LogitMeanSquaredErrorConfig{}}), student, teacher, batch, temperature);
     check_gradient(*make_loss(HardLossConfig{CrossEntropyConfig{.label_smoothing = 0.2}}), student, {}, batch,
                    temperature);
   }

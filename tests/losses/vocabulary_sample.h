@@ -100,6 +100,10 @@ inline const std::vector<VocabularyTerms> kTerms{
     {.jensen_shannon = 2.0f, .teacher_share = 0.1f, .inverse_temperature = 0.5f},
     {.jensen_shannon = 1.0f, .teacher_share = 0.9f},
     {.reverse = 0.2f, .jensen_shannon = 0.5f, .cross_entropy = 0.3f, .label_smoothing = 0.2f},
-    {.cross_entropy = 1.0f, .label_smoothing = 0.1f}};
+    {.cross_entropy = 1.0f, .label_smoothing = 0.1f},
+    {.soft_cross_entropy = 0.7f, .cross_entropy = 0.3f, .inverse_temperature = 0.5f},
+    {.skew = 0.8f, .teacher_share = 0.1f, .inverse_temperature = 0.5f},
+    {.skew_reverse = 0.8f, .teacher_share = 0.9f},
+    {.total_variation = 1.5f, .cross_entropy = 0.3f, .inverse_temperature = 0.25f}};
 
 }  // namespace dsd::sample

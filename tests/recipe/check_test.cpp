@@ -72,6 +72,55 @@ TEST_CASE("losses must fit the task") {
             "numbers; use cross_entropy"});
 }
 
+TEST_CASE("what a loss against the teacher asks of its settings") {
+  const auto fault = [](std::string_view soft, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> overrides{fmt::format("losses.soft={}", soft)};
+    overrides.insert(overrides.end(), more.begin(), more.end());
+    const auto lines = faults_of(kGlue, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  for (const char* soft : {"{kind: soft_cross_entropy, standardise: true}", "{kind: skew_kl, teacher_share: 0.2}",
+                           "{kind: skew_reverse_kl}", "{kind: total_variation, correct_teacher: probability_shift}",
+                           "{kind: taid}", "{kind: decoupled_kd, correct_teacher: mft, margin: 0.3}", "{kind: dist}",
+                           "{kind: contrastive}", "{kind: mean_squared_error, standardise: true}"})
+    CHECK(faults_of(kGlue, {fmt::format("losses.soft={}", soft)}).empty());
+  CHECK(fault("{kind: decoupled_kd, target_weight: 0, others_weight: 0}") ==
+        "both weights of decoupled_kd are 0: there is nothing to minimise");
+  CHECK(fault("{kind: dist, inter_weight: 0, intra_weight: 0}") ==
+        "both weights of dist are 0: there is nothing to minimise");
+  CHECK(fault("{kind: taid, from: 0.9, to: 0.5}") == "'losses.soft.from' 0.9 is above 'losses.soft.to' 0.5");
+  CHECK(fault("{kind: forward_kl, margin: 0.3}") == "'losses.soft.margin' is for 'correct_teacher: mft'; remove it");
+  CHECK(faults_of("task: stsb\ndata: {root: glue}\nteacher: {path: t}\nlosses:\n"
+                  "  soft: {kind: mean_squared_error, standardise: true}\n") ==
+        Lines{"r.yaml:5:49: error: task 'stsb' has one number a row, which standardising makes 0; remove "
+              "'standardise'"});
+  // Labels are compared as they are.
+  CHECK(faults_of("task: stsb\ndata: {root: glue}\nteacher: {path: t}\nlosses:\n"
+                  "  hard: {kind: mean_squared_error, standardise: true}\n")
+            .size() == 1);
+}
+
+TEST_CASE("pools of examples fit a step and a micro-batch") {
+  const auto fault = [](const std::vector<std::string>& overrides) {
+    const auto lines = faults_of(kGlue, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  CHECK(faults_of(kGlue, {"losses.soft.kind=dist", "losses.pool=16"}).empty());
+  CHECK(fault({"losses.pool=16"}) == "'losses.pool' is for dist and contrastive; remove it");
+  CHECK(fault({"losses.soft.kind=dist", "losses.pool=12"}) ==
+        "'train.batch' 32 is no whole number of pools of 'losses.pool' 12");
+  CHECK(fault({"losses.soft.kind=contrastive", "train.batch=1"}) ==
+        "'train.batch' is 1, and the loss compares examples of a step; raise it");
+  const std::string wide =
+      "a pool of 64 examples of 'data.max_length' 256 must fit 'train.tokens' 8192; raise it, or give a smaller "
+      "'losses.pool'";
+  CHECK(fault({"losses.soft.kind=dist", "train.batch=64", "data.max_length=256"}) == wide);
+  CHECK(fault({"losses.soft.kind=dist", "train.batch=128", "losses.pool=64", "data.max_length=256"}) == wide);
+  CHECK(faults_of(kGlue, {"losses.soft.kind=dist", "losses.pool=1"}).size() == 1);
+}
+
 TEST_CASE("a task of one's own names its files, columns and labels; GLUE's are its own") {
   CHECK(faults_of("task: classification\ndata: {root: d}\nteacher: {path: t}\n") ==
         Lines{"r.yaml:2:1: error: task 'classification' needs 'data.train', the training file under data.root",
@@ -127,6 +176,30 @@ TEST_CASE("a language model reads documents, or prompts and answers") {
         "'data.prompt_template' has {input} and 'data.columns.input' is missing; give both or neither");
   CHECK(fault({"losses.hard.kind=mean_squared_error"}) ==
         "task 'language_model' has tokens, and mean_squared_error is for numbers; use cross_entropy");
+}
+
+TEST_CASE("over a vocabulary a loss that asks for all scores at once is refused, with what to use") {
+  const auto fault = [](const std::vector<std::string>& overrides) {
+    const auto lines = faults_of(kText, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  for (const char* kind : {"forward_kl", "soft_cross_entropy", "reverse_kl", "generalised_jsd", "skew_kl",
+                           "skew_reverse_kl", "total_variation", "taid"})
+    CHECK(faults_of(kText, {fmt::format("losses.soft.kind={}", kind)}).empty());
+  for (const char* kind : {"decoupled_kd", "mean_squared_error"})
+    CHECK(fault({fmt::format("losses.soft.kind={}", kind)}) ==
+          fmt::format("task 'language_model' never has all its scores at once, and {} asks for them; use forward_kl",
+                      kind));
+  for (const char* kind : {"dist", "contrastive"})
+    CHECK(fault({fmt::format("losses.soft.kind={}", kind), "losses.pool=2"}).ends_with("use forward_kl"));
+  CHECK(fault({"losses.soft={kind: skew_kl, standardise: true}"}) ==
+        "task 'language_model' never has all its scores at once, and 'standardise' asks for them; use skew_kl without "
+        "it");
+  CHECK(fault({"losses.soft={kind: forward_kl, correct_teacher: mft}"}).ends_with("use forward_kl without it"));
+  CHECK(fault({"losses.soft.kind=taid", "teacher.keep=top_k"}) ==
+        "'keep: top_k' remembers the likeliest tokens, and taid mixes all scores with the student's; keep hidden "
+        "states");
 }
 
 TEST_CASE("what is remembered over a vocabulary") {

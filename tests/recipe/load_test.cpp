@@ -27,12 +27,12 @@ TEST_CASE("where a recipe is silent") {
 
 TEST_CASE("what depends on the task") {
   const Recipe values = resolved(parse_recipe(kSmall, "r.yaml", std::vector<std::string>{"task=STS-B"}));
-  CHECK(std::holds_alternative<MeanSquaredErrorConfig>(*values.losses.soft));
+  CHECK(std::holds_alternative<LogitMeanSquaredErrorConfig>(*values.losses.soft));
   CHECK(std::holds_alternative<MeanSquaredErrorConfig>(*values.losses.hard));
   const std::vector<std::string> given{"losses.soft.kind=mean_squared_error", "losses.temperature=3",
                                        "student.from_layers=[0,2]"};
   const Recipe recipe = resolved(parse_recipe(kSmall, "r.yaml", given));
-  CHECK(std::holds_alternative<MeanSquaredErrorConfig>(*recipe.losses.soft));
+  CHECK(std::holds_alternative<LogitMeanSquaredErrorConfig>(*recipe.losses.soft));
   CHECK(recipe.losses.temperature == 3.0);
   CHECK(recipe.student.layers == 2);
   const std::vector<std::string> scheduled{"schedules.temperature.kind=stage_decay"};
@@ -108,7 +108,7 @@ TEST_CASE("ten faults are ten lines, in order") {
                      "r.yaml:6:31: error: 'student.start' is 'randon'; did you mean 'random'?",
                      "r.yaml:8:16: error: 'losses.soft.kind' is 'forwardkl'; did you mean 'forward_kl'?",
                      "r.yaml:9:3: error: unknown key 'alpha' in 'losses'; expected one of: soft_weight, hard_weight, "
-                     "temperature, soft, hard, tile_rows",
+                     "temperature, soft, hard, pool, tile_rows",
                      "r.yaml:11:10: error: 'train.dtype' is 'bf61'; did you mean 'bf16'?",
                      "r.yaml:13:3: error: key 'batch' is given twice in 'train'",
                      "r.yaml:14:7: error: 'seed' must be >= 0, got -1"});

@@ -1,6 +1,8 @@
 // The one normaliser: gradients of a step are final as they are added, whatever the cut of its batch.
 #include "core/train/objective.h"
 
+#include "core/base/error.h"
+#include "core/data/plan.h"
 #include "core/recipe/load.h"
 #include "tests/check.h"
 
@@ -20,9 +22,12 @@ struct Rows {
   Tensor teacher = at::randn({kRows, kClasses}, at::kDouble);
   std::vector<int> labels{0, 3, -1, 2, 1, -1, 0, 0, 3};
 
+  std::int64_t pool = 1;  // examples that are compared
+
   Batch batch(std::int64_t from, std::int64_t to) const {
     Batch batch;
     batch.rows = {at::arange(to - from, at::kInt)};
+    batch.pools = pool_bounds(to - from, pool);
     batch.labels = Classes{at::tensor(std::vector<int>(labels.begin() + from, labels.begin() + to), at::kInt)};
     return batch;
   }
@@ -64,6 +69,54 @@ TEST_CASE("cutting a step into micro-batches changes nothing but rounding") {
           1e-12 * whole.gradient.abs().max().item<double>());
     CHECK(cut.value == doctest::Approx(whole.value).epsilon(1e-12));
   }
+}
+
+TEST_CASE("a loss that compares examples does not see how pools are spread over micro-batches") {
+  Rows rows;
+  rows.pool = 3;
+  for (const char* kind : {"dist", "contrastive"}) {
+    Objective objective(resolved_losses(fmt::format("temperature: 2.0, pool: 4, soft: {{kind: {}}}", kind)), {}, true);
+    const Result whole = run(objective, rows, {0, kRows});
+    for (const auto& cuts : std::vector<std::vector<std::int64_t>>{{0, 3, 9}, {0, 6, 9}, {0, 3, 6, 9}}) {
+      const Result cut = run(objective, rows, cuts);
+      CHECK((cut.gradient - whole.gradient).abs().max().item<double>() <
+            1e-12 * whole.gradient.abs().max().item<double>());
+      CHECK(cut.value == doctest::Approx(whole.value).epsilon(1e-12));
+    }
+    rows.pool = 9;  // other pools are another loss
+    CHECK(run(objective, rows, {0, kRows}).value != doctest::Approx(whole.value).epsilon(1e-6));
+    rows.pool = 3;
+  }
+}
+
+TEST_CASE("what a loss learns of a step is the step's mean, however it was cut; its state goes to another objective") {
+  const Rows rows;
+  const auto losses = resolved_losses("temperature: 2.0, soft: {kind: taid, rate: 0.2, momentum: 0.5}");
+  const auto follow = [&](Objective& objective, const std::vector<std::int64_t>& cuts, int from, int to) {
+    std::vector<double> values;
+    for (int step = from; step < to; ++step) {
+      values.push_back(run(objective, rows, cuts).value);
+      objective.after_step();
+    }
+    return values;
+  };
+  Objective whole(losses, {}, true), cut(losses, {}, true), resumed(losses, {}, true);
+  const auto expected = follow(whole, {0, kRows}, 0, 6);
+  CHECK(expected[1] == expected[0]);  // the first step has none before it
+  CHECK(run(resumed, rows, {0, kRows}).parts[0].in_force.at(0) == std::pair<std::string, double>("target_share", 0.4));
+  CHECK(expected[3] > expected[2]);  // the target leaves a student that stands still
+  const auto seen = follow(cut, {0, 2, 5, kRows}, 0, 4);
+  for (std::size_t i = 0; i < seen.size(); ++i) CHECK(seen[i] == doctest::Approx(expected[i]).epsilon(1e-12));
+  const State state = cut.state();
+  CHECK(state.contains("soft.taid/share"));
+  resumed.restore(state);
+  CHECK(follow(resumed, {0, 2, 5, kRows}, 4, 6) == follow(cut, {0, 2, 5, kRows}, 4, 6));
+
+  Objective plain(resolved_losses("temperature: 2.0"), {}, true);
+  CHECK(plain.state().empty());
+  CHECK_THROWS_AS(plain.restore(state), Error);
+  CHECK_THROWS_AS(resumed.restore({}), Error);
+  plain.restore({});
 }
 
 TEST_CASE("the objective is weight x factor x mean of each part") {

@@ -103,7 +103,12 @@ const std::vector<std::string_view> kRecipes{
     "temperature: 2.0",
     "temperature: 4.0, soft: {kind: reverse_kl}, hard: {kind: cross_entropy, label_smoothing: 0.125}",
     "temperature: 2.0, soft: {kind: generalised_jsd, teacher_share: 0.125}, tile_rows: 2",
-    "temperature: 1.0, soft: {kind: generalised_jsd, teacher_share: 0.75, continuous: true, t_squared: false}"};
+    "temperature: 1.0, soft: {kind: generalised_jsd, teacher_share: 0.75, continuous: true, t_squared: false}",
+    "temperature: 2.0, soft: {kind: soft_cross_entropy}",
+    "temperature: 2.0, soft: {kind: skew_kl, teacher_share: 0.125}",
+    "temperature: 4.0, soft: {kind: skew_reverse_kl, teacher_share: 0.875}, tile_rows: 2",
+    "temperature: 2.0, soft: {kind: total_variation}",
+    "temperature: 2.0, soft: {kind: taid, from: 0.5}"};
 
 }  // namespace
 

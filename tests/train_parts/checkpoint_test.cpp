@@ -119,6 +119,24 @@ TEST_CASE("a run goes on from its checkpoint with the same bits") {
     CHECK(same_bits(whole.model.parameters[i].weight->master, second.model.parameters[i].weight->master));
 }
 
+TEST_CASE("what losses remember comes back with the same bits, under the same checksum; most remember nothing") {
+  Run run;
+  Training training;
+  training.go_on(1);
+  const State losses{{"soft.taid/share", at::scalar_tensor(0.1 + 0.2, at::kDouble)},
+                     {"other/table", at::arange(6, at::kFloat).view({2, 3})}};
+  save_checkpoint(run.path(), training.meta(), training.model.parameters, training.optimiser, losses);
+  const State back = run.newest()->losses_state();
+  REQUIRE(back.size() == 2);
+  for (const auto& [name, tensor] : losses) CHECK(same_bits(back.at(name), tensor));
+  change_byte(run.step("step-000001") / "losses.safetensors", -3);
+  CHECK_THROWS_AS(run.newest(), Error);
+  training.go_on(1);
+  training.save(run);
+  CHECK(run.newest()->losses_state().empty());
+  CHECK_FALSE(fs::exists(run.step("step-000002") / "losses.safetensors"));
+}
+
 TEST_CASE("the last two and the best are kept, what a killed process left is removed") {
   Run run;
   Training training;
