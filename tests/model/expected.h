@@ -38,7 +38,8 @@ inline Batch batch_of(const Expected& expected, bool last) {
     texts.emplace_back(piece.const_data_ptr<std::int32_t>(), piece.const_data_ptr<std::int32_t>() + piece.numel());
   }
   Batch batch = make_batch(texts);
-  batch.rows[0] = last ? last_rows_of(offsets) : at::arange(ids.size(0), at::TensorOptions(at::kInt));
+  if (last) batch.rows.clear();  // the model chooses
+  else batch.rows[0] = at::arange(ids.size(0), at::TensorOptions(at::kInt));
   return batch;
 }
 

@@ -207,5 +207,16 @@ TEST_CASE("sequences are picked with their rows") {
   CHECK_FALSE(std::holds_alternative<Classes>(picked.labels));
 }
 
+TEST_CASE("where a batch leaves its rows to the model, each sequence has one") {
+  Batch batch = pieces({2, 4, 1});
+  batch.rows.clear();
+  CHECK(batch.head_rows() == 3);
+  CHECK(row_bounds(batch) == std::vector<std::int64_t>{0, 1, 2, 3});
+  const std::vector<std::int32_t> chosen{2, 0};
+  const Batch picked = pick_sequences(batch, chosen);
+  CHECK(picked.rows.empty());
+  CHECK(picked.streams[0].ids.equal(pieces({1, 2}).streams[0].ids));
+}
+
 }  // namespace
 }  // namespace dsd
