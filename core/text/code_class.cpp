@@ -186,6 +186,14 @@ std::optional<std::uint32_t> category_mask(std::string_view name) {
   return found->second;
 }
 
+// By itself \w has Latin-1's superscripts and fractions, in brackets it has not: the engine looks at two tables.
+CodeSet words(bool in_brackets) {
+  constexpr std::uint32_t kMask = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
+  const CodeSet codes = with_category(kMask).united(with_property(UCHAR_ALPHABETIC, 1).shared(known()));
+  if (in_brackets) return codes;
+  return codes.united(CodeSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
+}
+
 IcuSet closed_over_case(std::u32string_view codes) {
   std::u16string text;
   for (const char32_t code : codes) {
@@ -202,6 +210,8 @@ IcuSet closed_over_case(std::u32string_view codes) {
 }  // namespace
 
 std::optional<CodeSet> class_of_name(std::string_view name) {
+  if (name == "\\s") return with_property(UCHAR_WHITE_SPACE, 1);
+  if (name == "\\w" || name == "[\\w]") return words(name != "\\w");
   constexpr std::size_t kLongestName = 32;
   std::string plain;
   for (const char c : name.substr(0, kLongestName))
@@ -213,17 +223,6 @@ std::optional<CodeSet> class_of_name(std::string_view name) {
   if (plain == "hiragana") return with_script(USCRIPT_HIRAGANA);
   if (plain == "katakana") return with_script(USCRIPT_KATAKANA);
   return std::nullopt;
-}
-
-CodeSet white_space_class() { return with_property(UCHAR_WHITE_SPACE, 1); }
-
-CodeSet digit_class() { return with_category(U_GC_ND_MASK); }
-
-CodeSet word_class(bool in_brackets) {
-  constexpr std::uint32_t kMask = U_GC_L_MASK | U_GC_M_MASK | U_GC_ND_MASK | U_GC_NL_MASK | U_GC_PC_MASK;
-  const CodeSet words = with_category(kMask).united(with_property(UCHAR_ALPHABETIC, 1).shared(known()));
-  if (in_brackets) return words;
-  return words.united(CodeSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
 }
 
 std::optional<CodeSet> without_case(char32_t code) {

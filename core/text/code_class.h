@@ -9,13 +9,9 @@
 
 namespace dsd {
 
-// A general category (`L`, `Lu`), `Any` or one of the scripts Han, Hangul, Hiragana and Katakana. Capitals, blanks, '-'
-// and '_' do not matter. Nothing for any other name.
+// A general category (`L`, `Lu`), `Any` or one of the scripts Han, Hangul, Hiragana and Katakana: capitals, blanks, '-'
+// and '_' do not matter. Or `\s`, `\w` and, as \w is in brackets, `[\w]`. Nothing for any other name.
 std::optional<CodeSet> class_of_name(std::string_view name);
-CodeSet white_space_class();  // \s
-CodeSet digit_class();        // \d
-// \w. By itself it has Latin-1's superscripts and fractions, in brackets it has not: the engine looks at two tables.
-CodeSet word_class(bool in_brackets);
 
 // All code points that are `code` once case is ignored, itself among them. Nothing where ignoring case takes more than
 // one code point for another (as U+00DF for "ss"), or where versions of Unicode differ.

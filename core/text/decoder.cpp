@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "core/base/error.h"
 #include "core/text/byte_level.h"
 #include "core/text/utf8.h"
 
@@ -91,9 +92,14 @@ void decode(const MetaspaceDecoder& decoder, Tokens& tokens) {
 }
 
 void decode(const ReplaceDecoder& decoder, Tokens& tokens) {
+  constexpr std::size_t kMostGrowth = 64, kSpare = 1 << 16;  // a file from outside could double it in each step
   for (std::string& token : tokens) {
+    const std::size_t most = kMostGrowth * token.size() + kSpare;
     std::string made;
     decoder.pattern->for_each(token, [&](std::size_t begin, std::size_t end, bool is_match) {
+      if (made.size() + decoder.content.size() > most)
+        fail("the decoder's '{}' makes a text many times as long; such a step is not followed",
+             decoder.pattern->source().substr(0, 60));
       if (is_match) made += decoder.content;
       else made.append(token, begin, end - begin);
     });

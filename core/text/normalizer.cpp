@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
+#include "core/base/error.h"
 #include "core/text/code_points.h"
 #include "core/text/unicode.h"
 #include "core/text/utf8.h"
@@ -70,9 +71,9 @@ bool is_idle(const UnicodeForm& form, std::string_view text) {
   return true;
 }
 
-// Steps over code points; the two below work on bytes.
+// Steps over code points; the two below work on bytes. `most` bytes may come of it.
 template <class Step>
-void apply(const Step& step, bool with_origin, NormalizedText& text) {
+void apply(const Step& step, bool with_origin, std::size_t, NormalizedText& text) {
   if (is_idle(step, text.text)) return;
   CodePoints points = read_code_points(text.text, text.origin);
   apply(step, points);
@@ -80,17 +81,20 @@ void apply(const Step& step, bool with_origin, NormalizedText& text) {
   if (!with_origin) text.origin.clear();
 }
 
-void apply(const Prepend& step, bool with_origin, NormalizedText& text) {
+void apply(const Prepend& step, bool with_origin, std::size_t, NormalizedText& text) {
   if (text.text.empty()) return;
   if (with_origin) text.origin.insert(text.origin.begin(), step.text.size(), text.origin.front());
   text.text.insert(0, step.text);
 }
 
 // What is put in comes from the last character that it takes the place of.
-void apply(const Replace& step, bool with_origin, NormalizedText& text) {
+void apply(const Replace& step, bool with_origin, std::size_t most, NormalizedText& text) {
   NormalizedText out;
   step.pattern->for_each(text.text, [&](std::size_t begin, std::size_t end, bool is_match) {
     if (is_match) {
+      if (out.text.size() + step.content.size() > most)
+        fail("the normaliser's '{}' makes a text many times as long; such a step is not followed",
+             step.pattern->source().substr(0, 60));
       const bool has_source = with_origin && end > 0;
       out.append(step.content, has_source ? text.origin[end - 1] : ByteSpan{}, with_origin);
       return;
@@ -110,8 +114,11 @@ void normalize(std::span<const NormalizerStep> steps, std::string_view text, boo
   if (steps.size() == 1 && ascii_prefix(text) == text.size())
     if (const auto* bert = std::get_if<BertNormalizer>(&steps[0]))
       return normalize_ascii(*bert, text, with_origin, out);
+  constexpr std::size_t kMostGrowth = 64, kSpare = 1 << 16;  // a file from outside could double it in each step
+  const std::size_t most = kMostGrowth * text.size() + kSpare;
   copy_bytes(text, with_origin, out);
-  for (const NormalizerStep& step : steps) std::visit([&](const auto& each) { apply(each, with_origin, out); }, step);
+  for (const NormalizerStep& step : steps)
+    std::visit([&](const auto& each) { apply(each, with_origin, most, out); }, step);
 }
 
 }  // namespace dsd

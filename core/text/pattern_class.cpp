@@ -24,18 +24,19 @@ CodeSet named(PatternReader& reader, bool negative) {
   if (!reader.take('{')) reader.unsupported("'\\p' without '{'");
   if (reader.take('^')) negative = !negative;
   const std::string_view name = reader.until('}');
-  const auto found = class_of_name(name);
+  const bool is_name = name.find('\\') == std::string_view::npos;
+  const auto found = is_name ? reader.class_of(name) : std::nullopt;
   if (!found) reader.unsupported("'\\p{" + std::string(name.substr(0, 40)) + "}'");
   return negative ? found->others() : *found;
 }
 
 std::optional<CodeSet> class_escape(PatternReader& reader, bool in_brackets) {
-  if (reader.take('s')) return white_space_class();
-  if (reader.take('S')) return white_space_class().others();
-  if (reader.take('d')) return digit_class();
-  if (reader.take('D')) return digit_class().others();
-  if (reader.take('w')) return word_class(in_brackets);
-  if (reader.take('W')) return word_class(in_brackets).others();
+  if (reader.take('s')) return reader.class_of("\\s");
+  if (reader.take('S')) return reader.class_of("\\s")->others();
+  if (reader.take('d')) return reader.class_of("Nd");
+  if (reader.take('D')) return reader.class_of("Nd")->others();
+  if (reader.take('w')) return reader.class_of(in_brackets ? "[\\w]" : "\\w");
+  if (reader.take('W')) return reader.class_of(in_brackets ? "[\\w]" : "\\w")->others();
   if (reader.take('p')) return named(reader, false);
   if (reader.take('P')) return named(reader, true);
   return std::nullopt;

@@ -1,12 +1,13 @@
 #include "core/text/pattern_reader.h"
 
 #include "core/base/error.h"
+#include "core/text/code_class.h"
 #include "core/text/utf8.h"
 
 namespace dsd {
 
 namespace {
-constexpr std::size_t kLongestPattern = std::size_t{1} << 16;
+constexpr std::size_t kLongestPattern = std::size_t{1} << 14;
 constexpr int kMostDepth = 32;
 }  // namespace
 
@@ -57,6 +58,12 @@ std::string_view PatternReader::until(char end) {
   if (found == std::string_view::npos) unsupported("a name without its end");
   at_ = found + 1;
   return source_.substr(begin, found - begin);
+}
+
+std::optional<CodeSet> PatternReader::class_of(std::string_view name) {
+  const auto found = classes_.find(name);
+  if (found != classes_.end()) return found->second;
+  return classes_.emplace(name, class_of_name(name)).first->second;
 }
 
 void PatternReader::unsupported(std::string_view what) const { fail("byte {}: {} is not supported", at_, what); }

@@ -2,9 +2,13 @@
 // The text of a pattern, taken from the left; it bounds how deep groups and classes stand in one another.
 
 #include <cstddef>
+#include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
+
+#include "core/text/code_set.h"
 
 namespace dsd {
 
@@ -24,6 +28,8 @@ class PatternReader {
   std::optional<std::size_t> number(std::size_t most);  // decimal; nothing where no digit stands
   char32_t hexadecimal(std::size_t digits);             // exactly so many digits
   std::string_view until(char end);                     // takes `end` as well
+  // class_of_name(), asked once for each name.
+  std::optional<CodeSet> class_of(std::string_view name);
 
   // Ends in an Error: "byte 7: WHAT is not supported".
   [[noreturn]] void unsupported(std::string_view what) const;
@@ -43,6 +49,7 @@ class PatternReader {
   std::string_view source_;
   std::size_t at_ = 0;
   int depth_ = 0;
+  std::map<std::string, std::optional<CodeSet>, std::less<>> classes_;
 };
 
 }  // namespace dsd

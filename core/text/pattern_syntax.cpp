@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/error.h"
+#include "core/text/code_class.h"
 #include "core/text/pattern_class.h"
 #include "core/text/pattern_reader.h"
 

@@ -2,6 +2,9 @@
 // The parts of tokenizer.json, each read into its struct. What is not supported is an error that names it.
 // Included by sources only (json_part.h).
 
+#include <fmt/format.h>
+
+#include <memory>
 #include <vector>
 
 #include "core/text/json_part.h"
@@ -27,9 +30,12 @@ std::string read_character(const JsonPart& part);  // a text of one
 // The steps of a list, each read by `read_one`, one after another.
 template <class Step, class ReadOne>
 std::vector<Step> read_steps(const JsonPart& list, ReadOne read_one) {
+  constexpr std::size_t kMostSteps = 64;
   std::vector<Step> steps;
-  for (const JsonPart& item : list.items())
+  for (const JsonPart& item : list.items()) {
     for (Step& step : read_one(item)) steps.push_back(std::move(step));
+    if (steps.size() > kMostSteps) list.wrong(fmt::format("more than {} steps are not supported", kMostSteps));
+  }
   return steps;
 }
 

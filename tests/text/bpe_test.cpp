@@ -163,6 +163,18 @@ TEST_CASE("hostile patterns and long texts end in good time") {
   CHECK(parse(json).encode(std::string(300000, 'l')).ids.size() == 300000);  // one piece of many symbols
 }
 
+TEST_CASE("a text cannot grow without end") {
+  nlohmann::json json = small_bpe();
+  const nlohmann::json twice = {{"type", "Replace"}, {"pattern", {{"String", "l"}}}, {"content", "ll"}};
+  json["normalizer"] = {{"type", "Sequence"}, {"normalizers", std::vector<nlohmann::json>(64, twice)}};
+  CHECK(contains(error_of([&] { parse(json).encode("l"); }), "the normaliser's 'l' makes a text many times as long"));
+  json["normalizer"]["normalizers"].push_back(twice);
+  CHECK(contains(error_of([&] { parse(json); }), "normalizer.normalizers: more than 64 steps are not supported"));
+  json["normalizer"] = nullptr;
+  json["decoder"] = {{"type", "Sequence"}, {"decoders", std::vector<nlohmann::json>(64, twice)}};
+  CHECK(contains(error_of([&] { parse(json).decode(Ids{0}); }), "the decoder's 'l' makes a text many times as long"));
+}
+
 TEST_CASE("bytes that are no UTF-8 become U+FFFD, as Rust has it") {
   CHECK(valid_utf8("a\xC3\xA9") == "a\u00e9");
   CHECK(valid_utf8("\xE4\xB8") == "\uFFFD");  // the start of one character

@@ -18,9 +18,9 @@ struct Ran {
   int code;
 };
 
-Ran run_tokenize_program(const char* program, const fs::path& model, const fs::path& file) {
+Ran run_tokenize_program(const char* program, const fs::path& model, const fs::path& file, const char* flags = "") {
   const std::string command =
-      "'" + std::string(program) + "' tokenize '" + model.string() + "' '" + file.string() + "' 2>&1";
+      "'" + std::string(program) + "' tokenize '" + model.string() + "' '" + file.string() + "' " + flags + " 2>&1";
   FILE* pipe = ::popen(command.c_str(), "r");
   REQUIRE(pipe != nullptr);
   Ran ran;
@@ -54,6 +54,8 @@ TEST_CASE("the ids of each line; a line ends at \\n alone") {
             "a")
             .output == "1 6 7 2\n1 0 6 2\n");  // \v and \f are dropped as controls: "ab"
   CHECK(run("a\0,b"sv).output == "1 6 8 7 2\n");
+  CHECK(run_tokenize_program(program, model, folder.write("text", "a\nb\0b\0\0"sv), "--null").output ==
+        "1 6 7 2\n1 7 2\n1 2\n");
   const Ran bad = run("a\nb\xFF\n");
   CHECK(bad.code == 1);
   CHECK(contains(bad.output, "1 6 2\n"));
