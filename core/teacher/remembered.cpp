@@ -22,7 +22,7 @@ std::string text_of(const RememberedForm& form, const Capabilities& can) {
   std::string text, captures;
   for (const Site& site : form.sites) captures += fmt::format(" {} {}", name_of(site), can.width(site));
   // The header has room for a few names.
-  if (captures.size() > 160)
+  if (captures.size() > 120)
     captures = fmt::format(" {} captures ({:.16})", form.sites.size(), Hasher().text(captures).key().hex());
   if (!captures.empty()) captures = fmt::format(", and {} of each token:{}", dtype, captures);
   switch (form.kind) {

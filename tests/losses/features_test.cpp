@@ -168,7 +168,6 @@ TEST_CASE("cutting a batch of sequences changes nothing but rounding; sequences 
     }
     CHECK(apart == doctest::Approx(together).epsilon(1e-12));
     CHECK(count == loss->count(whole));
-    CHECK(sum_of(*loss, teacher, teacher, whole).item<double>() >= 0);
   }
 }
 

@@ -232,17 +232,17 @@ TEST_CASE("losses on features: layers that exist, one way to name them, and some
   CHECK(faults_of(with("kind: hidden")).empty());
   CHECK(faults_of(with("kind: hidden, pairs: [{student: 0, teacher: 0}, {student: 2, teacher: 9}]")).empty());
   CHECK(faults_of(with("kind: hidden, pairs: [{student: 1, teacher: 1}, {student: 3, teacher: 9}]")) ==
-        Lines{"r.yaml:7:78: error: hidden names layer 3 of a student of 2 layers"});
+        Lines{"r.yaml:7:72: error: hidden names layer 3 of a student of 2 layers"});
   CHECK(
       faults_of(with("kind: cosine, layers: top, pairs: [{student: 1, teacher: 1}]")) ==
-      Lines{"r.yaml:7:41: error: 'losses.features[0].loss.pairs' and 'losses.features[0].loss.layers' both tell which "
+      Lines{"r.yaml:7:48: error: 'losses.features[0].loss.pairs' and 'losses.features[0].loss.layers' both tell which "
             "layers are matched; keep one"});
   CHECK(
       faults_of(with("kind: attention, pairs: [{student: 1, teacher: 0}]")) ==
-      Lines{"r.yaml:7:66: error: layer 0 is what enters the first layer, and has no attention to compare; count layers "
+      Lines{"r.yaml:7:61: error: layer 0 is what enters the first layer, and has no attention to compare; count layers "
             "from 1"});
   CHECK(faults_of(with("kind: minilm_v2, relation_heads: 48")) ==
-        Lines{"r.yaml:7:46: error: 'student.hidden' 100 cannot be shared out to 48 relation heads"});
+        Lines{"r.yaml:7:47: error: 'student.hidden' 100 cannot be shared out to 48 relation heads"});
   CHECK(faults_of(with("kind: minilm_v2, query_weight: 0, key_weight: 0, value_weight: 0")).size() == 1);
   CHECK(faults_of(with("kind: hiden")) ==
         Lines{"r.yaml:7:20: error: 'losses.features[0].loss.kind' is 'hiden'; did you mean 'hidden'?"});

@@ -108,7 +108,7 @@ TEST_CASE("ten faults are ten lines, in order") {
                      "r.yaml:6:31: error: 'student.start' is 'randon'; did you mean 'random'?",
                      "r.yaml:8:16: error: 'losses.soft.kind' is 'forwardkl'; did you mean 'forward_kl'?",
                      "r.yaml:9:3: error: unknown key 'alpha' in 'losses'; expected one of: soft_weight, hard_weight, "
-                     "temperature, soft, hard, pool, tile_rows",
+                     "temperature, soft, hard, features, pool, tile_rows",
                      "r.yaml:11:10: error: 'train.dtype' is 'bf61'; did you mean 'bf16'?",
                      "r.yaml:13:3: error: key 'batch' is given twice in 'train'",
                      "r.yaml:14:7: error: 'seed' must be >= 0, got -1"});
