@@ -96,7 +96,7 @@ std::unique_ptr<Loss> feature_loss(const LossOptions& options, const Tensor& stu
     return ModelShape{.layers = 1, .hidden = states.size(1), .heads = 1, .key_heads = 1, .head_width = states.size(1)};
   };
   const ModelShapes shapes{.student = shape(student), .teacher = shape(teacher), .dtype = at::kDouble};
-  auto loss = make_loss(choose<FeatureChoice>(options).loss, shapes);
+  auto loss = make_loss(choose<FeatureChoice>(options), shapes);
   if (!loss->parameters().empty())
     fail_as(ExitCode::bad_input, "{} would need a projector, which is trained; give states of one width", options.kind);
   return loss;
