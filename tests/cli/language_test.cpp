@@ -110,6 +110,21 @@ TEST_CASE("a teacher on text, students from its store, and their perplexities") 
         doctest::Approx(student["teacher_score"].get<double>() / student["best_score"].get<double>()).epsilon(1e-4));
 }
 
+TEST_CASE("over a vocabulary each loss against the teacher teaches by itself, and what moves in it is logged") {
+  const Workshop shop;
+  make_decoder(shop);
+  REQUIRE(dsdistill(train(shop, "teacher", {"--student", (shop / "decoder").string(), "--epochs", "6"})).code == 0);
+  for (const std::string kind : {"soft_cross_entropy", "skew_kl", "skew_reverse_kl", "total_variation", "taid"}) {
+    CAPTURE(kind);
+    const auto result = result_of(
+        shop, kind,
+        {"--teacher", (shop / "teacher").string(), "--set", "student.layers=1", "--set", "losses.soft.kind=" + kind,
+         "--set", "losses.hard_weight=0", "--set", "losses.temperature=1", "--epochs", "4"});
+    CHECK(result["best_score"] < 5);
+  }
+  CHECK(bytes_of(shop / "taid/log.jsonl").find("\"target_share\":0.4") != std::string::npos);
+}
+
 TEST_CASE("gradients do not depend on the cut into micro-batches, and a resumed run has the bits of the whole one") {
   const Workshop shop;
   make_decoder(shop);

@@ -74,6 +74,36 @@ TEST_CASE("gradients do not depend on the cut into micro-batches") {
   for (std::size_t i = 0; i < whole.size(); ++i) CHECK(cut[i] == doctest::Approx(whole[i]).epsilon(1e-4));
 }
 
+TEST_CASE("each loss against the teacher teaches by itself; one that could not is refused before step 1") {
+  const Workshop shop;
+  const std::string teacher = (shop / "teacher").string();
+  REQUIRE(dsdistill(shop.train("teacher", {"--student", (shop / "model").string(), "--epochs", "12"})).code == 0);
+  const auto flags = [&](const std::string& soft) {
+    return std::vector<std::string>{"--teacher", teacher,
+                                    "--set",     "student.layers=1",
+                                    "--epochs",  "6",
+                                    "--set",     "losses.soft=" + soft,
+                                    "--set",     "losses.hard_weight=0"};
+  };
+  int run = 0;
+  for (const char* soft :
+       {"{kind: soft_cross_entropy}", "{kind: skew_kl, correct_teacher: mft}", "{kind: skew_reverse_kl}",
+        "{kind: total_variation, correct_teacher: probability_shift}", "{kind: taid}", "{kind: decoupled_kd}",
+        "{kind: dist}", "{kind: contrastive}", "{kind: mean_squared_error}"}) {
+    CAPTURE(soft);
+    const auto json = shop / "result.json";
+    auto arguments = shop.train(fmt::format("run{}", run++), flags(soft));
+    arguments.insert(arguments.end(), {"--json", json.string()});
+    const auto finished = dsdistill(arguments);
+    INFO(finished.error);
+    REQUIRE(finished.code == 0);
+    CHECK(nlohmann::json::parse(bytes_of(json))["best_score"] > 0.8);  // the majority class has two thirds
+  }
+  for (const char* soft : {"{kind: forward_kl, standardise: true}", "{kind: dist, intra_weight: 0}",
+                           "{kind: decoupled_kd, target_weight: 0}"})
+    check_fault(shop.train("refused", flags(soft)), {2, "teach nothing with 2 classes"});
+}
+
 TEST_CASE("a dry run prints the plan and writes nothing") {
   const Workshop shop;
   const auto plan = dsdistill(shop.train("run", {"--student", (shop / "model").string(), "--dry-run"}));

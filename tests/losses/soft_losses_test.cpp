@@ -116,6 +116,26 @@ TEST_CASE("of two classes decoupled KD is forward KL") {
         doctest::Approx(value_of(*made(ForwardKlConfig{}), student, teacher, batch, 1)).epsilon(1e-12));
 }
 
+TEST_CASE("decoupled KD tells the other classes apart however far below the target they are") {
+  const Tensor teacher = at::tensor({3000.0, 1.0, 0.0}, at::kDouble).unsqueeze(0);
+  const Tensor student = at::tensor({2500.0, 0.5, 0.2}, at::kDouble).unsqueeze(0);
+  const Batch batch = batch_of(1, classes({0}));
+  const double expected = value_of(*made(ForwardKlConfig{}), student.slice(1, 1), teacher.slice(1, 1), batch, 1);
+  for (const auto type : {at::kDouble, at::kFloat})
+    CHECK(value_of(*made(DecoupledKdConfig{.others_weight = 1}), student.to(type), teacher.to(type), batch, 1) ==
+          doctest::Approx(expected).epsilon(type == at::kDouble ? 1e-12 : 1e-3));  // fp32 steps by 2e-4 at 3000
+}
+
+TEST_CASE("logits in bf16 are compared in fp32: equal ones are equal") {
+  const Tensor logits = kTeachers.to(at::kBFloat16);
+  const Batch batch = batch_of(4, classes({-1, -1, -1, -1}));
+  for (const SoftLossConfig& config : kAll) {
+    if (std::holds_alternative<ContrastiveConfig>(config) || std::holds_alternative<SoftCrossEntropyConfig>(config))
+      continue;
+    CHECK(std::abs(value_of(*made(config), logits, logits, batch, 2)) < 1e-5);
+  }
+}
+
 TEST_CASE("a teacher corrected by labels has the reference's values") {
   const LogitsConfig shift{.correct_teacher = Correction::probability_shift}, mft{.correct_teacher = Correction::mft};
   CHECK(of_four(ForwardKlConfig{.logits = shift}, 2) == doctest::Approx(0.466093426886).epsilon(1e-11));
