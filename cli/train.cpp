@@ -130,8 +130,6 @@ Recipe baseline_of(const Recipe& recipe, std::int64_t steps) {
   Recipe baseline = recipe;
   baseline.losses.soft_weight = 0;
   baseline.losses.hard_weight = 1;
-  baseline.schedules.soft_weight.reset();
-  baseline.schedules.hard_weight.reset();
   baseline.data.unlabelled.clear();
   baseline.train.epochs = 1e9;  // max_steps ends it
   baseline.train.max_steps = steps;

@@ -26,7 +26,7 @@ struct Loop {
   Loop(const Recipe& recipe, RunModels& models, const Workbench& bench)
       : plan(bench.data.train, recipe.train.batch, static_cast<std::uint64_t>(recipe.seed)),
         steps(planned_steps(recipe, plan)),
-        objective(recipe.losses, recipe.schedules, learns_from_teacher(recipe, models)),
+        objective(recipe.losses, learns_from_teacher(recipe, models)),
         optimiser(models.student->parameters(), adam_settings(recipe.train)) {}
 
   TrainerParts parts(const Recipe& recipe, RunModels& models, const Workbench& bench) {
@@ -54,11 +54,14 @@ struct Loop {
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
 };
 
+// What a teacher's top-k is kept at; `recipe check` sees to it that it does not change.
+double fixed_temperature(const Recipe& recipe) { return value(recipe.losses.temperature.value_or(1.0), {}); }
+
 RememberedForm form_of(const Recipe& recipe) {
   using Kind = RememberedForm::Kind;
   if (require_task_name(recipe.task).kind != TaskKind::next_token) return {};
   if (recipe.teacher.keep == TeacherKeep::top_k)
-    return {.kind = Kind::top_k, .top_k = recipe.teacher.top_k, .temperature = recipe.losses.temperature.value_or(1.0)};
+    return {.kind = Kind::top_k, .top_k = recipe.teacher.top_k, .temperature = fixed_temperature(recipe)};
   return {.kind = Kind::hidden, .dtype = recipe.teacher.keep_dtype == TrainDtype::bf16 ? at::kBFloat16 : at::kFloat};
 }
 
@@ -111,7 +114,7 @@ std::int64_t planned_steps(const Recipe& recipe, const Plan& plan) {
 }
 
 bool learns_from_teacher(const Recipe& recipe, const RunModels& models) {
-  return models.teacher && (recipe.losses.soft_weight > 0 || recipe.schedules.soft_weight);
+  return models.teacher && extremes(recipe.losses.soft_weight).second > 0;
 }
 
 Scored scored_of(const EvalResult& result) {
@@ -163,7 +166,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
     bench.console.line(
         "kept      the teacher's {} likeliest tokens of {} at temperature {}; the rest holds {:.2f} % on the "
         "average",
-        recipe.teacher.top_k, loop.store->can().classes, *recipe.losses.temperature, 100 * *tail);
+        recipe.teacher.top_k, loop.store->can().classes, fixed_temperature(recipe), 100 * *tail);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 
 #include "core/config/fields.h"
+#include "schedules/configs.h"
 
 namespace dsd {
 
@@ -62,9 +63,9 @@ using SoftLossConfig = std::variant<ForwardKlConfig, ReverseKlConfig, Generalise
 using HardLossConfig = std::variant<CrossEntropyConfig, MeanSquaredErrorConfig>;  // against labels
 
 struct LossesConfig {
-  double soft_weight = 0.7;
-  double hard_weight = 0.3;
-  std::optional<double> temperature;
+  ScheduleConfig soft_weight = 0.7;
+  ScheduleConfig hard_weight = 0.3;
+  std::optional<ScheduleConfig> temperature;
   std::optional<SoftLossConfig> soft;
   std::optional<HardLossConfig> hard;
   std::int64_t tile_rows = 256;

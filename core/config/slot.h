@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,6 +30,16 @@ struct EnumType {
 struct EnumSlot {
   void* value;
   const EnumType* type;
+};
+
+struct GrammarType {
+  const Grammar* grammar;
+  std::optional<GrammarFault> (*read)(void*, std::string_view, const Range&);
+  std::string (*write)(const void*);
+};
+struct GrammarSlot {
+  void* value;
+  const GrammarType* type;
 };
 
 struct OptionalType;
@@ -56,8 +67,8 @@ struct ChoiceSlot {
   const ChoiceType* type;
 };
 
-using Slot =
-    std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, OptionalSlot, ListSlot, ChoiceSlot, MapSlot>;
+using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, GrammarSlot, OptionalSlot, ListSlot,
+                          ChoiceSlot, MapSlot>;
 
 struct Field {
   std::string_view key, help;
@@ -101,6 +112,15 @@ struct EnumTable {
   }
   static void set(void* value, std::size_t i) { *static_cast<E*>(value) = EnumNames<E>::names.at(i).second; }
   static constexpr EnumType type{names, get, set};
+};
+
+template <Grammatical T>
+struct GrammarTable {
+  static std::optional<GrammarFault> read(void* value, std::string_view text, const Range& range) {
+    return static_cast<T*>(value)->read(text, range);
+  }
+  static std::string write(const void* value) { return static_cast<const T*>(value)->text(); }
+  static constexpr GrammarType type{&T::grammar, read, write};
 };
 
 template <Optional T>
@@ -150,6 +170,7 @@ Slot slot_of(T& value) {
   else if constexpr (Optional<T>) return OptionalSlot{&value, &OptionalTable<T>::type};
   else if constexpr (List<T>) return ListSlot{&value, &ListTable<T>::type};
   else if constexpr (NamedEnum<T>) return EnumSlot{&value, &EnumTable<T>::type};
+  else if constexpr (Grammatical<T>) return GrammarSlot{&value, &GrammarTable<T>::type};
   else if constexpr (Described<T>) return describe_fields(value);
   else return &value;
 }
@@ -169,6 +190,12 @@ MapSlot describe_fields(T& value) {
   T::fields(value, collector);
   return map;
 }
+
+// "must be > 0, got 0" where a number is outside its range.
+std::optional<std::string> range_fault(const Range& range, double number, std::string_view shown);
+
+// Whether a YAML reader takes an unquoted text for a number.
+bool reads_as_number(std::string_view text);
 
 // The shortest text that reads as the same number; with a point or an exponent, so that it shows as one.
 std::string number_text(double value);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "core/recipe/task_names.h"
+#include "schedules/schedule.h"
 
 namespace dsd {
 namespace {
@@ -17,33 +18,8 @@ void add(Faults& faults, std::string path, fmt::format_string<Args...> text, Arg
   faults.push_back({std::move(path), fmt::format(text, std::forward<Args>(args)...)});
 }
 
-// Whether a schedule is 0 from the first step to the last.
-bool is_zero(const ScheduleConfig& schedule) {
-  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule)) return constant->value == 0;
-  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return linear->from == 0 && linear->to == 0;
-  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return cosine->from == 0 && cosine->to == 0;
-  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
-    return rise->from == 0 && (rise->to == 0 || rise->stages == 1);
-  return false;
-}
-
-bool is_zero(const std::optional<ScheduleConfig>& schedule, double constant) {
-  return schedule ? is_zero(*schedule) : constant == 0;
-}
-
-// The key of a temperature schedule that leads to 0, or "".
-std::string key_that_reaches_zero(const ScheduleConfig& schedule) {
-  const auto ends = [](const auto& s) {
-    return s.warm_up > 0 ? "warm_up" : s.from == 0 ? "from" : s.to == 0 ? "to" : "";
-  };
-  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule))
-    return constant->warm_up > 0 ? "warm_up" : constant->value == 0 ? "value" : "";
-  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return ends(*linear);
-  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return ends(*cosine);
-  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
-    return rise->from == 0 ? "from" : rise->to == 0 ? "to" : "";
-  return "";
-}
+// Whether a number, none of whose values is below 0, is 0 at every step.
+bool is_zero(const ScheduleConfig& schedule) { return extremes(schedule).second == 0; }
 
 void check_labels(const std::vector<std::string>& labels, const std::string& path, Faults& faults) {
   std::set<std::string_view> seen;
@@ -138,10 +114,11 @@ void check_memory(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "teacher.store",
         "'teacher.store' names a file to remember the teacher in, but 'teacher.remember' is "
         "false");
-  if (teacher.keep == TeacherKeep::top_k && recipe.schedules.temperature)
+  if (teacher.keep == TeacherKeep::top_k && recipe.losses.temperature && !is_fixed(*recipe.losses.temperature))
     add(faults, "teacher.keep",
-        "'keep: top_k' remembers the likeliest tokens at one temperature, and 'schedules.temperature' changes it; keep "
-        "hidden states, or fix 'losses.temperature'");
+        "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep "
+        "hidden "
+        "states, or fix it");
 }
 
 void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
@@ -199,21 +176,14 @@ void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
   if (!values && losses.hard && std::holds_alternative<MeanSquaredErrorConfig>(*losses.hard))
     add(faults, "losses.hard", "task '{}' has {}, and mean_squared_error is for numbers; use cross_entropy", task.name,
         task.kind == TaskKind::next_token ? "tokens" : "classes");
-  if (recipe.teacher.path && is_zero(recipe.schedules.soft_weight, losses.soft_weight) &&
-      is_zero(recipe.schedules.hard_weight, losses.hard_weight))
-    add(faults, "losses.soft_weight", "the soft and the hard weight are both 0: there is nothing to minimise");
+  if (recipe.teacher.path && is_zero(losses.soft_weight) && is_zero(losses.hard_weight))
+    add(faults, "losses.soft_weight",
+        "the soft and the hard weight are both 0 throughout: there is nothing to minimise");
 }
 
 void check_schedules(const Recipe& recipe, Faults& faults) {
-  const auto& schedules = recipe.schedules;
-  if (is_zero(schedules.learning_rate))
+  if (is_zero(recipe.schedules.learning_rate))
     add(faults, "schedules.learning_rate", "'schedules.learning_rate' is 0 throughout: nothing would be learnt");
-  if (!schedules.temperature) return;
-  if (recipe.losses.temperature)
-    add(faults, "schedules.temperature", "'schedules.temperature' and 'losses.temperature' are both given; keep one");
-  if (const auto key = key_that_reaches_zero(*schedules.temperature); !key.empty())
-    add(faults, "schedules.temperature." + key,
-        "'schedules.temperature.{}' leads the temperature to 0; keep it above 0", key);
 }
 
 void check_sizes(const Recipe& recipe, Faults& faults) {

@@ -144,13 +144,9 @@ struct StudentConfig {
 };
 
 struct SchedulesConfig {
-  ScheduleConfig learning_rate = LinearSchedule{.from = 1.0, .to = 0.0, .warm_up = 0.1};
-  std::optional<ScheduleConfig> temperature, soft_weight, hard_weight;
+  ScheduleConfig learning_rate = schedule_of("1 -> 0 linear, warm-up 10%");
   static void fields(auto& self, auto& v) {
-    v("learning_rate", self.learning_rate, "factor on train.learning_rate");
-    v("temperature", self.temperature, "in place of losses.temperature; null: constant");
-    v("soft_weight", self.soft_weight, "in place of losses.soft_weight; null: constant");
-    v("hard_weight", self.hard_weight, "in place of losses.hard_weight; null: constant");
+    v("learning_rate", self.learning_rate, "factor on train.learning_rate", Range{.min = 0});
   }
 };
 
@@ -225,7 +221,8 @@ struct Recipe {
     v("teacher", self.teacher, "the frozen model that the student learns from");
     v("student", self.student, "the model that is trained");
     v("losses", self.losses, "what is minimised");
-    v("schedules", self.schedules, "what changes as training goes");
+    v("schedules", self.schedules,
+      "what changes as training goes, beside the numbers that may be schedules themselves");
     v("train", self.train, "the optimiser and the loop");
     v("eval", self.eval, "scoring while training");
     v("seed", self.seed, "of the order of examples, dropout and random weights", Range{.min = 0});

@@ -6,10 +6,6 @@
 namespace dsd {
 namespace {
 
-ScheduleConfig schedule_or(const std::optional<ScheduleConfig>& schedule, double constant) {
-  return schedule ? *schedule : ScheduleConfig{ConstantSchedule{.value = constant}};
-}
-
 // Each loss sets its own terms and leaves the others as they are by default.
 void merge(VocabularyTerms& all, const VocabularyTerms& one) {
   all.forward += one.forward;
@@ -28,23 +24,19 @@ void merge(Wanted& all, const Wanted& wanted) {
 
 }  // namespace
 
-Objective::Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher)
-    : temperature_(schedule_or(schedules.temperature, losses.temperature.value_or(1.0))), tile_rows_(losses.tile_rows) {
+Objective::Objective(const LossesConfig& losses, bool with_teacher)
+    : temperature_(losses.temperature.value_or(1.0)), tile_rows_(losses.tile_rows) {
   if (!losses.hard || (with_teacher && !losses.soft))
     throw std::logic_error("the objective takes a recipe whose losses are resolved for its task");
   if (with_teacher) {
     auto loss = make_loss(*losses.soft);
     auto name = fmt::format("soft.{}", loss->name());
-    parts_.push_back({.name = std::move(name),
-                      .loss = std::move(loss),
-                      .weight = schedule_or(schedules.soft_weight, losses.soft_weight),
-                      .soft = true,
-                      .sum = {}});
+    parts_.push_back(
+        {.name = std::move(name), .loss = std::move(loss), .weight = losses.soft_weight, .soft = true, .sum = {}});
   }
   auto loss = make_loss(*losses.hard);
   auto name = fmt::format("hard.{}", loss->name());
-  const auto weight =
-      with_teacher ? schedule_or(schedules.hard_weight, losses.hard_weight) : ScheduleConfig{ConstantSchedule{}};
+  const ScheduleConfig weight = with_teacher ? losses.hard_weight : ScheduleConfig(1.0);
   parts_.push_back({.name = std::move(name), .loss = std::move(loss), .weight = weight, .sum = {}});
 }
 

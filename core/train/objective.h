@@ -27,7 +27,7 @@ class Objective {
  public:
   // `with_teacher` is false where a run learns from labels alone: the soft part is left out and the hard weight
   // counts 1.
-  Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher);
+  Objective(const LossesConfig& losses, bool with_teacher);
 
   Wanted student_wants() const;
   Wanted teacher_wants() const;

@@ -17,7 +17,8 @@ TEST_CASE("every key is written, in the order of the struct") {
         "teacher: t\nstudent: \"17\"\nsteps: 1000\nseed: 0\nresume: false\ndtype: fp32\n"
         "optimizer:\n  lr: 0.0003\n  weight_decay: 0.01\n  clip_norm: null\n"
         "losses: [{weight: 2.0, loss: {kind: hidden_mse, layers: [0, 1]}}]\nlabels: []\n"
-        "main:\n  kind: forward_kl\n  temperature: 4.0\nextra:\n  kind: forward_kl\n  temperature: 1.0\n");
+        "main:\n  kind: forward_kl\n  temperature: 4.0\nextra:\n  kind: forward_kl\n  temperature: 1.0\n"
+        "patience: \"1.0 min\"\npause: null\n");
 }
 
 TEST_CASE("what is written reads as the same, and is written the same again") {
@@ -39,6 +40,15 @@ TEST_CASE("what is written reads as the same, and is written the same again") {
     CHECK(again.steps == config.steps);
     CHECK(write_tree(describe_fields(again)) == first);
   }
+}
+
+TEST_CASE("a value with its own grammar: a number stands bare, all else is quoted where it must be") {
+  Config config{.teacher = "t", .student = "s", .patience = {90}, .pause = Duration{120}};
+  const std::string text = write_tree(describe_fields(config));
+  CHECK(text.ends_with("patience: 90.0\npause: \"2.0 min\"\n"));
+  const Config again = read(text);
+  CHECK(again.patience.seconds == 90);
+  CHECK(again.pause->seconds == 120);
 }
 
 TEST_CASE("any text survives") {

@@ -16,8 +16,7 @@ TEST_CASE("recipes that break no rule") {
   CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s"}).empty());
   CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s", "losses.soft_weight=0", "losses.hard_weight=0"})
             .empty());
-  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.soft_weight.kind=stage_rise", "losses.hard_weight=0"})
-            .empty());
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0 -> 1 in 4 stages", "losses.hard_weight=0"}).empty());
   CHECK(faults_of(kGlue, {"losses.soft.kind=mean_squared_error"}).empty());
   CHECK(faults_of(kOwn, {"data.labels=[a, b]", "teacher.labels=[b, a]"}).empty());
 }
@@ -32,10 +31,10 @@ TEST_CASE("something must be there to start from and to minimise") {
         Lines{"r.yaml:3:1: error: 'student.path' and 'teacher.path' are both missing: name the checkpoint that the "
               "student starts from"});
   CHECK(faults_of(kGlue + "losses: {soft_weight: 0, hard_weight: 0}\n") ==
-        Lines{"r.yaml:4:23: error: the soft and the hard weight are both 0: there is nothing to minimise"});
-  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.hard_weight={kind: constant, value: 0}"}).size() == 1);
-  CHECK(faults_of(kGlue + "schedules:\n  learning_rate: {kind: constant, value: 0}\n") ==
-        Lines{"r.yaml:5:3: error: 'schedules.learning_rate' is 0 throughout: nothing would be learnt"});
+        Lines{"r.yaml:4:23: error: the soft and the hard weight are both 0 throughout: there is nothing to minimise"});
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0 over 50%, then 0", "losses.hard_weight=0 -> 0 cosine"}).size() == 1);
+  CHECK(faults_of(kGlue + "schedules:\n  learning_rate: 0, warm-up 10%\n") ==
+        Lines{"r.yaml:5:18: error: 'schedules.learning_rate' is 0 throughout: nothing would be learnt"});
 }
 
 TEST_CASE("the student's layers and widths must agree") {
@@ -47,18 +46,27 @@ TEST_CASE("the student's layers and widths must agree") {
         Lines{"r.yaml:4:31: error: 'student.hidden' 100 cannot be divided by 'student.heads' 3"});
 }
 
-TEST_CASE("a temperature is fixed or scheduled, and stays above 0") {
-  CHECK(faults_of(kGlue + "losses: {temperature: 2}\nschedules:\n  temperature: {kind: stage_decay}\n") ==
-        Lines{"r.yaml:6:3: error: 'schedules.temperature' and 'losses.temperature' are both given; keep one"});
-  CHECK(faults_of(kGlue + "schedules:\n  temperature: {kind: linear, from: 2, to: 0}\n") ==
-        Lines{"r.yaml:5:44: error: 'schedules.temperature.to' leads the temperature to 0; keep it above 0"});
+TEST_CASE("numbers that change are in their ranges at every step") {
+  CHECK(faults_of(kGlue + "losses:\n  temperature: 2 -> 0 linear\n") ==
+        Lines{"r.yaml:5:16: error: 'losses.temperature' is '2 -> 0 linear': column 6 must be > 0, got 0"});
+  CHECK(
+      faults_of(kGlue, {"losses.temperature=2 -> 1 lineer"}) ==
+      Lines{"--set losses.temperature=2 -> 1 lineer: error: 'losses.temperature' is '2 -> 1 lineer': column 8 must be "
+            "'in N stages', 'linear', 'cosine', 'exponential', 'over', 'then', ', warm-up' or the end, got 'lineer'; "
+            "did you mean 'linear'?"});
   for (const char* zero :
-       {"{kind: constant, value: 0}", "{kind: cosine, from: 2, to: 1, warm_up: 0.1}", "{kind: linear, from: 0, to: 1}",
-        "{kind: stage_rise, from: 0}", "{kind: linear}", "{kind: constant, value: 2, warm_up: 0.5}"}) {
+       {"0", "2 -> 1 cosine, warm-up 10%", "0 -> 1 linear", "0 -> 1 in 4 stages", "2, warm-up 50%"}) {
     CAPTURE(zero);
-    CHECK(faults_of(kGlue, {std::string("schedules.temperature=") + zero}).size() == 1);
+    CHECK(faults_of(kGlue, {std::string("losses.temperature=") + zero}).size() == 1);
   }
-  CHECK(faults_of(kGlue, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+  CHECK(faults_of(kGlue, {"losses.soft_weight=1 -> -1"}).size() == 1);
+  CHECK(faults_of(kGlue,
+                  {"losses.temperature=4 -> 1 linear", "losses.soft_weight=1 -> 0", "losses.hard_weight=1, warm-up 5%"})
+            .empty());
+  CHECK(
+      faults_of(kGlue + "schedules: {learning_rate: {kind: linear}}\n") ==
+      Lines{"r.yaml:4:28: error: 'schedules.learning_rate' must be a number or schedule (0.9 -> 0.1 cosine over 60%), "
+            "got a mapping"});
 }
 
 TEST_CASE("losses must fit the task") {
@@ -131,8 +139,8 @@ TEST_CASE("a language model reads documents, or prompts and answers") {
 
 TEST_CASE("what is remembered over a vocabulary") {
   CHECK(faults_of(kText, {"teacher.keep=top_k", "teacher.top_k=8", "teacher.store=s"}).empty());
-  CHECK(faults_of(kText, {"teacher.keep=top_k", "schedules.temperature={kind: linear, from: 4, to: 1}"}).size() == 1);
-  CHECK(faults_of(kText, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+  CHECK(faults_of(kText, {"teacher.keep=top_k", "losses.temperature=4 -> 1 linear"}).size() == 1);
+  CHECK(faults_of(kText, {"losses.temperature=4 -> 1 linear"}).empty());
   CHECK(faults_of(kText, {"teacher.store=s", "teacher.remember=false"}).size() == 1);
   CHECK(faults_of(kGlue, {"teacher.keep=top_k"}) ==
         Lines{"--set teacher.keep=top_k: error: task 'sst2' has few scores, which are remembered as they are; "

@@ -22,7 +22,7 @@ TEST_CASE("where a recipe is silent") {
   CHECK(recipe.losses.temperature == 2.0);
   CHECK(std::get<ForwardKlConfig>(*recipe.losses.soft).t_squared);
   CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
-  CHECK(std::get<LinearSchedule>(recipe.schedules.learning_rate).warm_up == 0.1);
+  CHECK(recipe.schedules.learning_rate.text() == "1.0 -> 0.0 linear, warm-up 10%");
 }
 
 TEST_CASE("what depends on the task") {
@@ -35,8 +35,8 @@ TEST_CASE("what depends on the task") {
   CHECK(std::holds_alternative<MeanSquaredErrorConfig>(*recipe.losses.soft));
   CHECK(recipe.losses.temperature == 3.0);
   CHECK(recipe.student.layers == 2);
-  const std::vector<std::string> scheduled{"schedules.temperature.kind=stage_decay"};
-  CHECK(!resolved(parse_recipe(kSmall, "r.yaml", scheduled)).losses.temperature);
+  const std::vector<std::string> scheduled{"losses.temperature=2.0 * 0.8^stage, 4 stages"};
+  CHECK(resolved(parse_recipe(kSmall, "r.yaml", scheduled)).losses.temperature->text() == "2.0 * 0.8^stage, 4 stages");
 }
 
 TEST_CASE("over a vocabulary the temperature is higher") {
@@ -52,8 +52,9 @@ TEST_CASE("a resolved recipe, dumped, reads as the same and stays as it is") {
   const std::vector<std::vector<std::string>> variants{
       {},
       {"task=stsb", "seed=9"},
-      {"schedules.temperature.kind=stage_decay", "schedules.soft_weight.kind=stage_rise"},
-      {"schedules.learning_rate.kind=cosine", "train.clip_norm=null", "student.from_layers=[0,2]"},
+      {"losses.temperature=2 * 0.8^stage, 4 stages", "losses.soft_weight=0.5 -> 1 in 4 stages"},
+      {"schedules.learning_rate=1 over 10 steps, then 1 -> 0 cosine, warm-up 5%", "train.clip_norm=null",
+       "student.from_layers=[0,2]"},
       {"task=classification", "data.train=a.tsv", "data.dev=b.tsv", "data.labels=[0, \"true\", \"a: b\"]",
        "data.unlabelled=[c.txt]", "data.columns.text_pair=other"}};
   for (const auto& overrides : variants) {

@@ -60,6 +60,11 @@ Node map_of(std::string key, Node value) {
   return node;
 }
 
+// A number that may change: another number may stand in its place, and a schedule may be in quotes.
+bool is_schedule(const Node& value) {
+  return value.scalar.find("->") != std::string::npos || value.scalar.find('^') != std::string::npos;
+}
+
 bool reads_as(const std::string& word, std::string_view characters) {
   return !word.empty() && word.find_first_not_of(characters) == std::string::npos;
 }
@@ -82,6 +87,9 @@ std::vector<Node> retyped(const Node& value) {
   } else if (!value.quoted && reads_as(value.scalar, "0123456789.e-")) {
     all.push_back(scalar("word"));
     all.push_back(scalar(value.scalar, true));
+  } else if (is_schedule(value)) {
+    all.push_back(scalar("word"));
+    all.push_back(scalar(value.scalar + " wise"));
   } else {
     all.push_back(scalar("7"));
     all.push_back(scalar("7.5"));

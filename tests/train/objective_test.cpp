@@ -34,11 +34,12 @@ struct Result {
   std::vector<PartReport> parts;
 };
 
-Result run(Objective& objective, const Rows& rows, const std::vector<std::int64_t>& cuts, bool with_teacher = true) {
+Result run(Objective& objective, const Rows& rows, const std::vector<std::int64_t>& cuts, bool with_teacher = true,
+           Progress progress = {}) {
   const Tensor leaf = rows.student.clone().requires_grad_();
   std::vector<Batch> batches;
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) batches.push_back(rows.batch(cuts[i], cuts[i + 1]));
-  objective.begin_step(batches, {});
+  objective.begin_step(batches, progress);
   for (std::size_t i = 0; i < batches.size(); ++i) {
     const Outputs outputs{.heads = {{.dense = leaf.slice(0, cuts[i], cuts[i + 1])}}, .captured = {}};
     std::vector<TeacherOutputs> teachers(with_teacher ? 1 : 0);
@@ -55,7 +56,7 @@ Result run(Objective& objective, const Rows& rows, const std::vector<std::int64_
 
 TEST_CASE("cutting a step into micro-batches changes nothing but rounding") {
   const Rows rows;
-  Objective objective(resolved_losses("temperature: 3.0"), {}, true);
+  Objective objective(resolved_losses("temperature: 3.0"), true);
   const Result whole = run(objective, rows, {0, kRows});
   for (const auto& cuts :
        std::vector<std::vector<std::int64_t>>{{0, 1, 9}, {0, 2, 3, 6, 9}, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9}}) {
@@ -68,7 +69,7 @@ TEST_CASE("cutting a step into micro-batches changes nothing but rounding") {
 
 TEST_CASE("the objective is weight x factor x mean of each part") {
   const Rows rows;
-  Objective objective(resolved_losses("soft_weight: 0.9, hard_weight: 0.2, temperature: 2.0"), {}, true);
+  Objective objective(resolved_losses("soft_weight: 0.9, hard_weight: 0.2, temperature: 2.0"), true);
   const Result result = run(objective, rows, {0, kRows});
   const Tensor p = at::softmax(rows.teacher / 2, -1), log_q = at::log_softmax(rows.student / 2, -1);
   const double kl = (p * (p.log() - log_q)).sum().item<double>() / kRows;
@@ -85,7 +86,7 @@ TEST_CASE("the objective is weight x factor x mean of each part") {
 TEST_CASE("a part without units is skipped, and says so") {
   Rows rows;
   rows.labels.assign(kRows, -1);
-  Objective objective(resolved_losses("temperature: 1.0"), {}, true);
+  Objective objective(resolved_losses("temperature: 1.0"), true);
   const Result result = run(objective, rows, {0, 4, kRows});
   CHECK_FALSE(result.parts.at(0).skipped);
   CHECK(result.parts.at(1).skipped);
@@ -94,17 +95,24 @@ TEST_CASE("a part without units is skipped, and says so") {
 
 TEST_CASE("without a teacher the hard loss counts whole") {
   const Rows rows;
-  Objective objective(resolved_losses("hard_weight: 0.3"), {}, false);
+  Objective objective(resolved_losses("hard_weight: 0.3"), false);
   const Result result = run(objective, rows, {0, kRows}, false);
   CHECK(result.parts.size() == 1);
   CHECK(result.parts[0].weight == 1.0);
   CHECK(result.value == doctest::Approx(result.parts[0].raw));
 }
 
-TEST_CASE("a scheduled weight takes the place of the constant one, and a teacher of weight 0 is not asked") {
-  SchedulesConfig schedules;
-  schedules.soft_weight = StageRiseSchedule{.from = 0.0, .to = 1.0, .stages = 2};
-  const Objective objective(resolved_losses("temperature: 2.0"), schedules, true);
+TEST_CASE("weights and the temperature follow their schedules, and a teacher of weight 0 is not asked") {
+  const Rows rows;
+  Objective objective(resolved_losses("soft_weight: 0 -> 1 in 2 stages, hard_weight: 1 -> 0 linear, "
+                                      "temperature: 3 over 20% then 2 -> 1 cosine"),
+                      true);
   CHECK_FALSE(objective.needs_teacher({.step = 0, .steps = 10}));
   CHECK(objective.needs_teacher({.step = 5, .steps = 10}));
+  CHECK(objective.temperature({.step = 1, .steps = 10}) == 3.0);
+  CHECK(objective.temperature({.step = 2, .steps = 10}) == 2.0);
+  const Result result = run(objective, rows, {0, kRows}, true, {.step = 6, .steps = 10});
+  CHECK(result.parts.at(0).weight == 1.0);
+  CHECK(result.parts.at(0).factor == doctest::Approx(1.5 * 1.5).epsilon(1e-12));
+  CHECK(result.parts.at(1).weight == doctest::Approx(0.4).epsilon(1e-12));
 }

@@ -61,7 +61,7 @@ Scores scores_of(const Tensor& hidden, const Weight& weight, bool dense) {
 }
 
 Result run(const LossesConfig& losses, Model& model, const std::vector<std::int64_t>& cuts, bool dense) {
-  Objective objective(losses, {}, true);
+  Objective objective(losses, true);
   model.student.master.mutable_grad() = at::zeros_like(model.student.master);
   model.student_hidden.mutable_grad() = at::zeros_like(model.student_hidden);
   std::vector<Batch> batches;
