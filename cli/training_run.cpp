@@ -55,7 +55,9 @@ struct Loop {
 };
 
 // What a teacher's top-k is kept at; `recipe check` sees to it that it does not change.
-double fixed_temperature(const Recipe& recipe) { return value(recipe.losses.temperature.value_or(1.0), {}); }
+double fixed_temperature(const Recipe& recipe) {
+  return value(std::get<ScheduledTemperature>(recipe.losses.temperature.value_or(ScheduledTemperature{1.0})).value, {});
+}
 
 RememberedForm form_of(const Recipe& recipe) {
   using Kind = RememberedForm::Kind;
@@ -95,6 +97,7 @@ std::optional<CheckpointMeta> restore_newest(Loop* loop, RunModels& models, cons
     if (loaded) {
       require_same_run(loaded->meta, now, bench);
       loaded->restore(models.student->parameters(), loop->optimiser);
+      loop->objective.restore(loaded->losses_state());
       if (loop->store && own_store) loop->store->cut(loaded->meta.store_length);
       bench.console.line("resume    from the checkpoint of step {}", loaded->meta.step);
       return loaded->meta;
@@ -154,7 +157,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   parts.save = [&](const CheckpointMeta& meta) {
     CheckpointMeta whole = meta;
     whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;
-    save_checkpoint(run.path, whole, models.student->parameters(), loop.optimiser);
+    save_checkpoint(run.path, whole, models.student->parameters(), loop.optimiser, loop.objective.state());
   };
   parts.save_best = [&] {
     write_folder_atomically(run.student(), true, [&](const fs::path& folder) {

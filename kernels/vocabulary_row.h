@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/cpu/functions.h"
+#include "kernels/row_temperature.h"
 #include "kernels/vocabulary_row_formula.h"
 
 namespace dsd {
@@ -19,13 +20,18 @@ struct VocabularyTile {
   at::Tensor top_log_tail;        // [C]
   at::Tensor labels;              // [C] int32, -1 none; undefined where there is no cross-entropy
   VocabularyTerms terms;
+  // Where the rule measures (against a teacher's whole scores alone): each row's own temperature in place of the
+  // terms', read where the rule says that it is given and written where not, and how hard the row is, written. [C]
+  // fp32.
+  RowTemperature rule;
+  at::Tensor temperatures, difficulties;
   // logits = soft_cap * tanh(scale * products / soft_cap), or scale * products where soft_cap is 0.
   float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
   bool wants_gradient = true;
   bool bf16 = false;  // the gradient as bf16, in the first half of each row's own memory
 };
 
-// Sums over the tile's rows, before coefficients.
+// Sums over the tile's rows, before coefficients; with a rule that measures, each row times its factor.
 struct VocabularyTotals {
   double forward = 0, reverse = 0, jensen_shannon = 0, cross_entropy = 0;
 

@@ -7,7 +7,7 @@
 #include <variant>
 
 #include "core/config/fields.h"
-#include "schedules/configs.h"
+#include "schedules/temperature_configs.h"
 
 namespace dsd {
 
@@ -65,7 +65,7 @@ using HardLossConfig = std::variant<CrossEntropyConfig, MeanSquaredErrorConfig>;
 struct LossesConfig {
   ScheduleConfig soft_weight = 0.7;
   ScheduleConfig hard_weight = 0.3;
-  std::optional<ScheduleConfig> temperature;
+  std::optional<TemperatureConfig> temperature;
   std::optional<SoftLossConfig> soft;
   std::optional<HardLossConfig> hard;
   std::int64_t tile_rows = 256;
@@ -75,7 +75,9 @@ struct LossesConfig {
     v("hard_weight", self.hard_weight, "weight of the loss against the labels; without a teacher it counts as 1",
       Range{.min = 0});
     v("temperature", self.temperature,
-      "softens teacher and student alike; null: 2.0 for a task with labels, 3.5 over a vocabulary", positive);
+      "softens teacher and student alike: a number, a schedule, or a kind that gives each row its own by how hard it "
+      "is; "
+      "null: 2.0 for a task with labels, 3.5 over a vocabulary");
     v("soft", self.soft, "loss against the teacher; null: forward_kl for classes, mean_squared_error for values");
     v("hard", self.hard, "loss against the labels; null: cross_entropy for classes, mean_squared_error for values");
     v("tile_rows", self.tile_rows,

@@ -11,7 +11,8 @@ Tensor GeneralisedJsd::sum(const LossInput& input) const {
   const Tensor log_p = at::log_softmax(teacher_logits(input) / input.temperature, -1);  // [N, C]
   const Tensor log_q = at::log_softmax(student_logits(input) / input.temperature, -1);
   const Tensor log_m = (log_p.exp() * share + log_q.exp() * (1 - share)).log();
-  return (divergence(log_p, log_m) * share + divergence(log_q, log_m) * (1 - share)) * scale();
+  const Tensor rows = divergence(log_p, log_m) * share + divergence(log_q, log_m) * (1 - share);
+  return sum_rows(rows, input.temperature, config_.t_squared) * scale();
 }
 
 }  // namespace dsd

@@ -6,13 +6,16 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <map>
 #include <memory>
 #include <span>
+#include <string>
 
 #include "core/types/batch.h"
 #include "core/types/outputs.h"
 #include "kernels/vocabulary_row.h"
 #include "losses/configs.h"
+#include "losses/temperatures.h"
 #include "schedules/schedule.h"
 
 namespace dsd {
@@ -23,8 +26,18 @@ struct LossInput {
   std::span<const Outputs> student;  // passes: clean; later a second dropout, a perturbed one
   std::span<const TeacherOutputs> teachers;
   const Batch& batch;
-  double temperature = 1;  // in force at this step
+  Temperatures temperature;  // in force at this step
   Progress progress;
+};
+
+// What a loss has to remember across a resume: tensors by name.
+using State = std::map<std::string, Tensor>;
+
+// Of a step that was applied, over all its micro-batches.
+struct StepTotals {
+  double mean = 0;    // of the loss: sum / count, before factor and weight
+  double count = 0;   // units
+  Progress progress;  // where the step stood
 };
 
 class Loss {
@@ -34,10 +47,16 @@ class Loss {
   virtual Wanted student_wants() const = 0;
   virtual Wanted teacher_wants() const = 0;
   virtual Reach reach() const = 0;
-  virtual double count(const Batch& batch) const = 0;    // units in this batch; 0: it has no part
-  virtual Tensor sum(const LossInput& input) const = 0;  // scalar, fp32 or float64, differentiable
+  virtual double count(const Batch& batch) const = 0;  // units in this batch; 0: it has no part
+  // Scalar, fp32 or float64, differentiable. Where rows' temperatures differ it is sum_rows (losses/temperatures.h).
+  virtual Tensor sum(const LossInput& input) const = 0;
   // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
   virtual double factor(double temperature) const = 0;
+
+  // What changes from step to step: a function of the totals of the steps before, so that no cut of a batch changes it.
+  virtual void after_step(const StepTotals&) {}
+  virtual State state() const { return {}; }
+  virtual void restore(const State&) {}  // what state() gave; Error where it lacks something
 };
 
 // A loss of each row alone, which a head over a vocabulary evaluates in one walk with the other row losses

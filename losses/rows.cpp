@@ -21,7 +21,7 @@ double row_count(const Batch& batch) { return batch.rows.empty() ? 0.0 : static_
 
 Tensor divergence(const Tensor& log_a, const Tensor& log_b) {
   // A class that is masked on both sides has log a = log b = -inf: its term is 0, not NaN.
-  return (log_a.exp() * (log_a - log_b)).masked_fill(log_a == -INFINITY, 0).sum();
+  return (log_a.exp() * (log_a - log_b)).masked_fill(log_a == -INFINITY, 0).sum(-1);
 }
 
 Tensor student_logits(const LossInput& input) { return at_least_fp32(dense(input.student[0].heads.at(0))); }

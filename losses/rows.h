@@ -6,7 +6,7 @@
 namespace dsd {
 
 double row_count(const Batch& batch);  // rows that the first head reads
-// Of rows of log-probabilities, KL(a || b) summed over rows; a class of probability 0 under a has no part.
+// Of rows of log-probabilities, KL(a || b) of each row, [N]; a class of probability 0 under a has no part.
 Tensor divergence(const Tensor& log_a, const Tensor& log_b);
 
 Tensor student_logits(const LossInput& input);  // [N, C] of the clean pass

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "losses/temperatures.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
@@ -25,10 +26,10 @@ Pair against_top(const Tensor& student, const TopK& top) {
 }
 
 struct Divergences {
-  Tensor forward, reverse, jensen_shannon;
+  Tensor forward, reverse, jensen_shannon;  // [N]
 };
 
-// Summed over rows. Where a class is masked on either side its logs are 0 and so are p and q: no infinity enters a
+// Where a class is masked on either side its logs are 0 and so are p and q: no infinity enters a
 // product, forward or backward.
 Divergences divergences(const Pair& pair, double beta) {
   const Tensor out = (pair.student == -INFINITY).logical_or(pair.teacher == -INFINITY);
@@ -37,8 +38,8 @@ Divergences divergences(const Pair& pair, double beta) {
   const Tensor p = masked_p.exp(), q = masked_q.exp();
   const Tensor log_p = masked_p.masked_fill(out, 0), log_q = masked_q.masked_fill(out, 0);
   const Tensor log_m = at::logaddexp(log_p + std::log(beta), log_q + std::log1p(-beta));
-  return {(p * (log_p - log_q)).sum(), (q * (log_q - log_p)).sum(),
-          (p * (log_p - log_m)).sum() * beta + (q * (log_q - log_m)).sum() * (1 - beta)};
+  return {(p * (log_p - log_q)).sum(-1), (q * (log_q - log_p)).sum(-1),
+          (p * (log_p - log_m)).sum(-1) * beta + (q * (log_q - log_m)).sum(-1) * (1 - beta)};
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double smoothing) {
@@ -47,6 +48,17 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, double smoothin
   const Tensor own = log_q.gather(-1, labels.clamp_min(0).to(at::kLong).unsqueeze(-1)).squeeze(-1);
   const Tensor row = smoothing > 0 ? own * -(1 - smoothing) - mean * smoothing : -own;
   return at::where(labels >= 0, row, at::zeros({}, row.options())).sum();
+}
+
+// What the walk does row by row, for all rows at once.
+Temperatures own_temperatures(const VocabularyWork& work, const Tensor& student, const Tensor& teacher) {
+  const Tensor difficulties = row_difficulties(work.rule, student.detach(), teacher, work.labels);
+  Temperatures result;
+  result.rows = work.rule.given ? work.temperatures.to(student.options()) : row_temperatures(work.rule, difficulties);
+  if (work.rule.weighs) result.weights = difficulties;
+  work.temperatures.copy_(result.rows);
+  work.difficulties.copy_(difficulties);
+  return result;
 }
 
 }  // namespace
@@ -79,14 +91,19 @@ Tensor plain::vocabulary_loss(const VocabularyWork& work, VocabularyTotals* tota
     if (coefficient != 0) loss = loss + sum * static_cast<double>(coefficient);
   };
   if (teacher.scores != nullptr || teacher.top != nullptr) {
-    const auto inverse = static_cast<double>(terms.inverse_temperature);
-    const Pair pair = teacher.top != nullptr
-                          ? against_top(logits * inverse, *teacher.top)
-                          : Pair{logits * inverse, dense_rows(*teacher.scores, 0, rows).to(logits.options()) * inverse};
-    const Divergences sums = divergences(pair, static_cast<double>(terms.teacher_share));
-    add(terms.forward, sums.forward, all.forward);
-    add(terms.reverse, sums.reverse, all.reverse);
-    add(terms.jensen_shannon, sums.jensen_shannon, all.jensen_shannon);
+    Temperatures softener(1 / static_cast<double>(terms.inverse_temperature));
+    Tensor other;
+    if (teacher.scores != nullptr) {
+      other = dense_rows(*teacher.scores, 0, rows).to(logits.options());
+      if (work.rule.measure != RowMeasure::none) softener = own_temperatures(work, logits, other);
+    }
+    const Pair pair = teacher.top != nullptr ? against_top(logits / softener, *teacher.top)
+                                             : Pair{logits / softener, other / softener};
+    const Divergences each = divergences(pair, static_cast<double>(terms.teacher_share));
+    const auto sum = [&](const Tensor& losses) { return sum_rows(losses, softener, work.rule.squared); };
+    add(terms.forward, sum(each.forward), all.forward);
+    add(terms.reverse, sum(each.reverse), all.reverse);
+    add(terms.jensen_shannon, sum(each.jensen_shannon), all.jensen_shannon);
   }
   if (terms.cross_entropy != 0)
     add(terms.cross_entropy, cross_entropy(logits, work.labels, static_cast<double>(terms.label_smoothing)),

@@ -41,6 +41,16 @@ Sample sample_of(const ListSlot& list) {
   return {owner, list.type->append(owner.get())};
 }
 
+std::string type_text(const Slot& slot, const Range& range);
+
+std::string choice_text(const ChoiceSlot& choice) {
+  const std::string kinds = fmt::format("mapping with a kind ({})", fmt::join(choice.type->kinds, ", "));
+  if (choice.type->shorthand == choice.type->kinds.size()) return kinds;
+  const auto owner = choice.type->fresh();
+  const Field only = choice.type->emplace(owner.get(), choice.type->shorthand).fields.at(0);
+  return type_text(only.slot, only.range) + " or " + kinds;
+}
+
 std::string type_text(const Slot& slot, const Range& range) {
   if (std::holds_alternative<bool*>(slot)) return "true or false";
   if (std::holds_alternative<std::int64_t*>(slot)) return "whole number" + range_text(range, true);
@@ -52,8 +62,7 @@ std::string type_text(const Slot& slot, const Range& range) {
   if (const auto* optional = std::get_if<OptionalSlot>(&slot))
     return type_text(sample_of(*optional).slot, range) + " or null";
   if (const auto* list = std::get_if<ListSlot>(&slot)) return "list of " + type_text(sample_of(*list).slot, range);
-  if (const auto* choice = std::get_if<ChoiceSlot>(&slot))
-    return fmt::format("mapping with a kind ({})", fmt::join(choice->type->kinds, ", "));
+  if (const auto* choice = std::get_if<ChoiceSlot>(&slot)) return choice_text(*choice);
   return "mapping";
 }
 

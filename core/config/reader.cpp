@@ -102,6 +102,10 @@ class Reader {
 
   void read(const Value& value, ChoiceSlot& choice) {
     const auto kinds = choice.type->kinds;
+    if (value.node.kind == Node::Kind::scalar && choice.type->shorthand < kinds.size()) {
+      Field only = choice.type->emplace(choice.value, choice.type->shorthand).fields.at(0);
+      return read_slot({value.node, value.key, value.path, only.range}, only.slot);
+    }
     if (value.node.kind != Node::Kind::map)
       return add_wrong(value, fmt::format("a mapping with a 'kind' ({})", fmt::join(kinds, ", ")));
     MapSlot fields;

@@ -54,9 +54,11 @@ struct ListSlot {
   const ListType* type;
 };
 
-// One of several structs, told apart by `kind`.
+// One of several structs, told apart by `kind`. One of them may name its only key as `shorthand`: that key's value then
+// stands for the whole.
 struct ChoiceType {
   std::span<const std::string_view> kinds;
+  std::size_t shorthand;  // which kind; kinds.size(): none
   std::size_t (*get)(const void*);
   MapSlot (*fields)(void*);  // of the alternative that holds
   MapSlot (*emplace)(void*, std::size_t);
@@ -161,7 +163,16 @@ struct ChoiceTable<std::variant<Ts...>> {
     return fields(value);
   }
   static std::shared_ptr<void> fresh() { return std::make_shared<T>(); }
-  static constexpr ChoiceType type{kinds, get, fields, emplace, fresh};
+  static constexpr std::size_t shorthand = [] {
+    std::size_t i = 0;
+    const auto none = [&i]<class One>(std::type_identity<One>) {
+      if constexpr (requires { One::shorthand; }) return false;
+      return ++i > 0;
+    };
+    static_cast<void>((none(std::type_identity<Ts>{}) && ...));
+    return i;
+  }();
+  static constexpr ChoiceType type{kinds, shorthand, get, fields, emplace, fresh};
 };
 
 template <class T>
@@ -190,6 +201,9 @@ MapSlot describe_fields(T& value) {
   T::fields(value, collector);
   return map;
 }
+
+// Whether what a choice holds is written as the value of its one key.
+inline bool has_shorthand(const ChoiceSlot& choice) { return choice.type->get(choice.value) == choice.type->shorthand; }
 
 // "must be > 0, got 0" where a number is outside its range.
 std::optional<std::string> range_fault(const Range& range, double number, std::string_view shown);

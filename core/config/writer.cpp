@@ -41,6 +41,7 @@ class InlineWriter {
     return out + "]";
   }
   std::string operator()(ChoiceSlot& choice) const {
+    if (has_shorthand(choice)) return write_inline(choice.type->fields(choice.value).fields.at(0).slot);
     const auto kind = choice.type->kinds[choice.type->get(choice.value)];
     return map(fmt::format("kind: {}", kind), choice.type->fields(choice.value));
   }
@@ -76,7 +77,7 @@ class BlockWriter {
       out_ += '\n';
       return write_map(*map, indent);
     }
-    if (auto* choice = std::get_if<ChoiceSlot>(&slot)) {
+    if (auto* choice = std::get_if<ChoiceSlot>(&slot); choice && !has_shorthand(*choice)) {
       out_ += fmt::format("\n{:{}}kind: {}\n", "", indent, choice->type->kinds[choice->type->get(choice->value)]);
       MapSlot fields = choice->type->fields(choice->value);
       return write_map(fields, indent);

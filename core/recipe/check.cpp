@@ -21,6 +21,13 @@ void add(Faults& faults, std::string path, fmt::format_string<Args...> text, Arg
 // Whether a number, none of whose values is below 0, is 0 at every step.
 bool is_zero(const ScheduleConfig& schedule) { return extremes(schedule).second == 0; }
 
+// Whether a temperature is the same for every row at every step.
+bool is_fixed(const std::optional<TemperatureConfig>& temperature) {
+  if (!temperature) return true;
+  const auto* scheduled = std::get_if<ScheduledTemperature>(&*temperature);
+  return scheduled != nullptr && is_fixed(scheduled->value);
+}
+
 void check_labels(const std::vector<std::string>& labels, const std::string& path, Faults& faults) {
   std::set<std::string_view> seen;
   for (std::size_t i = 0; i < labels.size(); ++i)
@@ -114,7 +121,7 @@ void check_memory(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "teacher.store",
         "'teacher.store' names a file to remember the teacher in, but 'teacher.remember' is "
         "false");
-  if (teacher.keep == TeacherKeep::top_k && recipe.losses.temperature && !is_fixed(*recipe.losses.temperature))
+  if (teacher.keep == TeacherKeep::top_k && !is_fixed(recipe.losses.temperature))
     add(faults, "teacher.keep",
         "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep "
         "hidden "
@@ -181,6 +188,33 @@ void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
         "the soft and the hard weight are both 0 throughout: there is nothing to minimise");
 }
 
+void check_adaptive(const AdaptiveTemperature& config, Faults& faults) {
+  if (config.min >= config.max)
+    add(faults, "losses.temperature.min", "'losses.temperature.min' {} must be below 'max' {}", config.min, config.max);
+  else if (const auto [least, largest] = extremes(config.base); least < config.min || largest > config.max)
+    add(faults, "losses.temperature.base", "'losses.temperature.base' goes from {} to {}, beyond 'min' {} and 'max' {}",
+        least, largest, config.min, config.max);
+}
+
+// What a temperature that is not the same for every row asks of the task.
+void check_temperature(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& temperature = recipe.losses.temperature;
+  if (!temperature || std::holds_alternative<ScheduledTemperature>(*temperature)) return;
+  const auto kind = std::visit([](const auto& one) { return one.kind; }, *temperature);
+  if (const auto* adaptive = adaptive_part(*temperature)) check_adaptive(*adaptive, faults);
+  if (const auto* learned = std::get_if<LearnedTemperature>(&*temperature)) {
+    if (learned->min >= learned->max)
+      add(faults, "losses.temperature.min", "'losses.temperature.min' {} must be below 'max' {}", learned->min,
+          learned->max);
+    if (task.kind == TaskKind::next_token)
+      add(faults, "losses.temperature",
+          "a learned temperature needs the scores of a few classes; over a vocabulary use flsw, cwsm or entropy");
+  }
+  const auto& soft = recipe.losses.soft;
+  if (task.kind == TaskKind::values || (soft && std::holds_alternative<MeanSquaredErrorConfig>(*soft)))
+    add(faults, "losses.temperature", "mean_squared_error softens nothing, so 'losses.temperature' cannot be {}", kind);
+}
+
 void check_schedules(const Recipe& recipe, Faults& faults) {
   if (is_zero(recipe.schedules.learning_rate))
     add(faults, "schedules.learning_rate", "'schedules.learning_rate' is 0 throughout: nothing would be learnt");
@@ -206,6 +240,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   check_memory(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
+  check_temperature(recipe, *task, faults);
   check_schedules(recipe, faults);
   check_sizes(recipe, faults);
   return faults;

@@ -24,6 +24,7 @@ constexpr FileFormat kFormat{.name = "dsdistill checkpoint", .version = 1};
 constexpr auto kState = "state.json";
 constexpr auto kWeights = "weights.safetensors";
 constexpr auto kOptimiser = "optimiser.safetensors";
+constexpr auto kLosses = "losses.safetensors";
 constexpr std::string_view kFolderPrefix = "step-";
 constexpr std::size_t kKept = 2;
 constexpr std::size_t kMostStateBytes = 1 << 20;
@@ -138,8 +139,10 @@ LoadedCheckpoint load(const fs::path& folder) {
     state.erase("checksum");
     if (checksum != checksum_of(state)) fail("{}: its checksum differs: it has been changed", source);
     const Json& files = state.at("files");
-    return {folder, from_json(state), open_checked(folder / kWeights, files.at(kWeights)),
-            open_checked(folder / kOptimiser, files.at(kOptimiser))};
+    LoadedCheckpoint loaded{folder, from_json(state), open_checked(folder / kWeights, files.at(kWeights)),
+                            open_checked(folder / kOptimiser, files.at(kOptimiser)), std::nullopt};
+    if (files.contains(kLosses)) loaded.losses = open_checked(folder / kLosses, files[kLosses]);
+    return loaded;
   } catch (const Json::exception& error) {
     fail("{}: {}", source, json_complaint(error.what()));
   }
@@ -148,10 +151,12 @@ LoadedCheckpoint load(const fs::path& folder) {
 }  // namespace
 
 void save_checkpoint(const fs::path& run, const CheckpointMeta& meta, std::span<const Parameter> parameters,
-                     AdamW& optimiser) {
+                     AdamW& optimiser, const State& losses) {
   const auto moments = optimiser.state();
   std::vector<TensorToWrite> weights;
   for (const Parameter& parameter : parameters) weights.push_back(to_write(parameter.name, parameter.weight->master));
+  std::vector<TensorToWrite> remembered;
+  for (const auto& [name, tensor] : losses) remembered.push_back(to_write(name, tensor));
   const fs::path folder = folder_of_all(run) / fmt::format("{}{:06}", kFolderPrefix, meta.step);
   try {
     fs::create_directories(folder_of_all(run));
@@ -160,6 +165,7 @@ void save_checkpoint(const fs::path& run, const CheckpointMeta& meta, std::span<
       Json state = to_json(meta);
       state["files"][kWeights] = write_tensors(temporary / kWeights, weights);
       state["files"][kOptimiser] = write_tensors(temporary / kOptimiser, moments);
+      if (!remembered.empty()) state["files"][kLosses] = write_tensors(temporary / kLosses, remembered);
       state["checksum"] = checksum_of(state);
       write_atomically(temporary / kState, write_json(state));
     });
@@ -183,6 +189,13 @@ void LoadedCheckpoint::restore(std::span<const Parameter> parameters, AdamW& int
     if (parameter.weight->shadow.defined()) parameter.weight->shadow.copy_(parameter.weight->master);
   }
   into.restore(optimiser);
+}
+
+State LoadedCheckpoint::losses_state() const {
+  State state;
+  if (losses)
+    for (const auto& info : losses->tensors()) state.emplace(info.name, read_tensor(*losses, info));
+  return state;
 }
 
 std::optional<LoadedCheckpoint> newest_checkpoint(const fs::path& run,

@@ -1,6 +1,7 @@
 #pragma once
-// Checkpoints of a run: checkpoints/step-000120/ with state.json, weights.safetensors and optimiser.safetensors. A
-// folder appears whole or not at all, and nothing of it is used before its checksums have been compared.
+// Checkpoints of a run: checkpoints/step-000120/ with state.json, weights.safetensors, optimiser.safetensors and, where
+// a loss has something to remember, losses.safetensors. A folder appears whole or not at all, and nothing of it is used
+// before its checksums have been compared.
 
 #include <cstdint>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <string_view>
 
 #include "core/train/optimiser.h"
+#include "losses/loss.h"
 
 namespace dsd {
 
@@ -29,18 +31,20 @@ struct CheckpointMeta {
 
 // Writes the checkpoint of meta.step, straight from the tensors' memory, then removes all but the last two and the one
 // of meta.best_step. When it fails (a full disk) the earlier ones are as they were. `parameters` are all weights of
-// the student, frozen ones included; it flushes the optimiser.
+// the student, frozen ones included; it flushes the optimiser. `losses` is the objective's state.
 void save_checkpoint(const std::filesystem::path& run, const CheckpointMeta& meta,
-                     std::span<const Parameter> parameters, AdamW& optimiser);
+                     std::span<const Parameter> parameters, AdamW& optimiser, const State& losses = {});
 
 // A checkpoint whose checksums agree.
 struct LoadedCheckpoint {
   std::filesystem::path folder;
   CheckpointMeta meta;
   SafetensorsFile weights, optimiser;
+  std::optional<SafetensorsFile> losses;  // none where no loss had anything to remember
 
   // Puts the weights, their shadows and the optimiser's state in place; Error, naming the tensor, for another model's.
   void restore(std::span<const Parameter> parameters, AdamW& into) const;
+  State losses_state() const;
 };
 
 // The newest checkpoint that is whole; each damaged one is reported in a line, and the one before is tried. None when

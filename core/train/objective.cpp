@@ -1,10 +1,15 @@
 #include "core/train/objective.h"
 
+#include <algorithm>
+
 #include "core/base/error.h"
+#include "losses/rows.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
 namespace {
+
+const std::string kTemperature = "temperature/";
 
 // Each loss sets its own terms and leaves the others as they are by default.
 void merge(VocabularyTerms& all, const VocabularyTerms& one) {
@@ -16,6 +21,12 @@ void merge(VocabularyTerms& all, const VocabularyTerms& one) {
   if (one.cross_entropy != 0) all.label_smoothing = one.label_smoothing;
 }
 
+// [N], -1 none; undefined where the labels are no classes.
+Tensor class_labels(const Batch& batch) {
+  const auto* classes = std::get_if<Classes>(&batch.labels);
+  return classes ? classes->of : Tensor();
+}
+
 void merge(Wanted& all, const Wanted& wanted) {
   all.heads = all.heads || wanted.heads;
   for (const auto& site : wanted.sites)
@@ -25,7 +36,9 @@ void merge(Wanted& all, const Wanted& wanted) {
 }  // namespace
 
 Objective::Objective(const LossesConfig& losses, bool with_teacher)
-    : temperature_(losses.temperature.value_or(1.0)), tile_rows_(losses.tile_rows) {
+    : temperature_(make_temperature(with_teacher ? losses.temperature.value_or(ScheduledTemperature{1.0})
+                                                 : ScheduledTemperature{1.0})),
+      tile_rows_(losses.tile_rows) {
   if (!losses.hard || (with_teacher && !losses.soft))
     throw std::logic_error("the objective takes a recipe whose losses are resolved for its task");
   if (with_teacher) {
@@ -58,10 +71,9 @@ bool Objective::needs_teacher(Progress progress) const {
   return false;
 }
 
-double Objective::temperature(Progress progress) const { return value(temperature_, progress); }
-
 void Objective::begin_step(std::span<const Batch> micro_batches, Progress progress) {
   progress_ = progress;
+  temperature_->begin_step(progress);
   for (auto& part : parts_) {
     part.weight_now = value(part.weight, progress);
     part.total = 0;
@@ -71,10 +83,14 @@ void Objective::begin_step(std::span<const Batch> micro_batches, Progress progre
 }
 
 Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch) {
-  const double tau = temperature(progress_);
-  const LossInput input{
-      .student = student, .teachers = teachers, .batch = batch, .temperature = tau, .progress = progress_};
+  LossInput input{.student = student,
+                  .teachers = teachers,
+                  .batch = batch,
+                  .temperature = temperature_->base(),
+                  .progress = progress_};
   if (!student[0].heads.empty() && student[0].heads[0].hidden.defined()) return add_rows(input);
+  if (temperature_->differs() && soft_now())
+    input.temperature = temperature_->of_rows(student_logits(input), teacher_logits(input), class_labels(batch));
   Tensor objective;
   for (auto& part : parts_) {
     if (!active(part)) continue;
@@ -86,8 +102,13 @@ Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherO
   return objective;
 }
 
+bool Objective::soft_now() const {
+  return std::ranges::any_of(parts_, [&](const Part& part) { return part.soft && active(part); });
+}
+
 double Objective::scale(const Part& part) const {
-  return part.weight_now * part.loss->factor(temperature(progress_)) / part.total;
+  const bool own = part.soft && temperature_->differs();  // each row has its factor already
+  return part.weight_now * (own ? 1.0 : part.loss->factor(temperature_->base())) / part.total;
 }
 
 void Objective::count_sum(Part& part, const Tensor& sum) {
@@ -97,19 +118,21 @@ void Objective::count_sum(Part& part, const Tensor& sum) {
 
 Tensor Objective::add_rows(const LossInput& input) {
   VocabularyWork work{.student = &input.student[0].heads[0], .tile_rows = tile_rows_};
-  work.terms.inverse_temperature = static_cast<float>(1 / input.temperature);
+  work.terms.inverse_temperature = static_cast<float>(1 / temperature_->base());
   for (const auto& part : parts_) {
     if (!active(part)) continue;
     const auto* loss = dynamic_cast<const RowLoss*>(part.loss.get());
     if (loss == nullptr) fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
     merge(work.terms, loss->terms(scale(part)));
     if (part.soft && input.teachers.empty()) fail("{} needs a teacher", part.name);
-    if (part.soft) work.teacher = &input.teachers[0].heads.at(0);
-    else if (const auto* classes = std::get_if<Classes>(&input.batch.labels)) work.labels = classes->of;
+    if (part.soft) set_teacher(work, part, input);
+    else work.labels = class_labels(input.batch);
   }
   if (work.teacher == nullptr && !work.labels.defined()) return {};
   VocabularyTotals totals;
   Tensor objective = vocabulary_loss(work, &totals);
+  if (work.rule.measure != RowMeasure::none)
+    temperature_->saw({work.temperatures, work.difficulties, work.labels, class_count(*work.student)});
   for (auto& part : parts_) {
     if (!active(part)) continue;
     count_sum(part, at::scalar_tensor(dynamic_cast<const RowLoss&>(*part.loss).of(totals), at::kDouble));
@@ -117,23 +140,74 @@ Tensor Objective::add_rows(const LossInput& input) {
   return objective;
 }
 
+void Objective::set_teacher(VocabularyWork& work, const Part& part, const LossInput& input) const {
+  work.teacher = &input.teachers[0].heads.at(0);
+  if (!temperature_->differs()) return;
+  if (!temperature_->walks()) fail("a learned temperature needs dense scores, and a head over a vocabulary has none");
+  work.rule = temperature_->rule();
+  work.rule.squared = squares(part);
+  if (temperature_->needs_labels()) work.labels = class_labels(input.batch);
+  const Tensor& hidden = work.student->hidden;
+  work.difficulties = at::empty({hidden.size(0)}, hidden.options().dtype(at::kFloat).requires_grad(false));
+  work.temperatures = work.rule.given ? temperature_->given(work.labels).to(work.difficulties.options())
+                                      : at::empty_like(work.difficulties);
+}
+
 double Objective::finish_step(std::vector<PartReport>* reports) {
-  const double tau = temperature(progress_);
+  const TemperatureReport rows = temperature();
   double objective = 0;
   reports->clear();
-  for (const auto& part : parts_) {
-    const double raw = active(part) && part.sum.defined() ? part.sum.item<double>() / part.total : 0.0;
+  for (auto& part : parts_) {
+    double factor = part.loss->factor(temperature_->base());
+    const double sum = active(part) && part.sum.defined() ? part.sum.item<double>() / part.total : 0.0;
+    part.mean = sum;
+    if (part.soft && rows.differ) {
+      factor = squares(part) ? rows.squared_factor : rows.plain_factor;
+      part.mean = factor > 0 ? sum / factor : 0.0;
+    }
     reports->push_back({.name = part.name,
-                        .raw = raw,
-                        .factor = part.loss->factor(tau),
+                        .raw = part.mean,
+                        .factor = factor,
                         .weight = part.weight_now,
                         .share = 0,
                         .skipped = !active(part)});
-    objective += raw * reports->back().factor * part.weight_now;
+    objective += part.mean * reports->back().factor * part.weight_now;
   }
   for (auto& report : *reports)
     report.share = objective != 0 ? report.raw * report.factor * report.weight / objective : 0.0;
   return objective;
+}
+
+void Objective::after_step() {
+  temperature_->after_step();
+  for (auto& part : parts_)
+    if (active(part)) part.loss->after_step({.mean = part.mean, .count = part.total, .progress = progress_});
+}
+
+State Objective::state() const {
+  State all;
+  for (const auto& [key, value] : temperature_->state()) all.emplace(kTemperature + key, value);
+  for (const auto& part : parts_)
+    for (auto& [key, value] : part.loss->state()) all.emplace(fmt::format("{}/{}", part.name, key), value);
+  return all;
+}
+
+void Objective::restore(const State& state) {
+  std::size_t taken = 0;
+  const auto take = [&](const std::string& prefix) {
+    State own;
+    for (const auto& [key, value] : state)
+      if (key.starts_with(prefix)) own.emplace(key.substr(prefix.size()), value);
+    taken += own.size();
+    return own;
+  };
+  temperature_->restore(take(kTemperature));
+  for (auto& part : parts_) {
+    const State own = take(part.name + "/");
+    if (own.empty() != part.loss->state().empty()) fail("the losses' state and {} do not belong together", part.name);
+    part.loss->restore(own);
+  }
+  if (taken != state.size()) fail("the losses' state has {} entries, of which {} are known", state.size(), taken);
 }
 
 }  // namespace dsd

@@ -9,17 +9,19 @@
 
 #include "core/recipe/recipe.h"
 #include "losses/loss.h"
+#include "losses/temperature.h"
+#include "losses/vocabulary_head.h"
 #include "schedules/schedule.h"
 
 namespace dsd {
 
 // One part as it stands after a step, for the log.
 struct PartReport {
-  std::string name;      // "soft.forward_kl"
-  double raw = 0;        // sum / total, before factor and weight
-  double factor = 1;     // temperature squared, or 1
-  double weight = 0;     // in force at this step
-  double share = 0;      // of the objective's value
+  std::string name;   // "soft.forward_kl"
+  double raw = 0;     // sum / total, before factor and weight; where temperatures differ, weighted by the rows' factors
+  double factor = 1;  // temperature squared, or 1; where temperatures differ, the mean over the rows
+  double weight = 0;  // in force at this step
+  double share = 0;   // of the objective's value
   bool skipped = false;  // no unit in the whole step
 };
 
@@ -32,13 +34,18 @@ class Objective {
   Wanted student_wants() const;
   Wanted teacher_wants() const;
   bool needs_teacher(Progress progress) const;  // false while the soft weight is 0
-  double temperature(Progress progress) const;
 
   // A step: begin with all its micro-batches, add each, read the report.
   void begin_step(std::span<const Batch> micro_batches, Progress progress);
   Tensor add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch);
   // Value of the objective over the step, and its parts. Reads the sums from the device once.
   double finish_step(std::vector<PartReport>* parts);
+  TemperatureReport temperature() const { return temperature_->report(); }  // of the step's rows
+
+  // Once the step has been applied: what changes from step to step. Saved with a checkpoint.
+  void after_step();
+  State state() const;
+  void restore(const State& state);
 
  private:
   struct Part {
@@ -48,15 +55,19 @@ class Objective {
     bool soft = false;
     double total = 0;
     double weight_now = 0;
-    Tensor sum;  // of the step so far, detached, float64
+    double mean = 0;  // of the step that was finished
+    Tensor sum;       // of the step so far, detached, float64
   };
   double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by
   Tensor add_rows(const LossInput& input);  // the row losses of a head over a vocabulary, in one walk
+  void set_teacher(VocabularyWork& work, const Part& part, const LossInput& input) const;
+  bool squares(const Part& part) const { return part.loss->factor(2) != 1; }
+  bool soft_now() const;
   void count_sum(Part& part, const Tensor& sum);
   bool active(const Part& part) const { return part.total > 0 && part.weight_now > 0; }
 
   std::vector<Part> parts_;
-  ScheduleConfig temperature_;
+  std::unique_ptr<Temperature> temperature_;
   std::int64_t tile_rows_;
   Progress progress_;
 };

@@ -13,6 +13,8 @@ Dtype dtype_of(const at::Tensor& tensor, const std::string& name) {
   switch (tensor.scalar_type()) {
     case at::kFloat:
       return Dtype::f32;
+    case at::kDouble:
+      return Dtype::f64;
     case at::kBFloat16:
       return Dtype::bf16;
     case at::kInt:
@@ -46,6 +48,16 @@ void read_into(const at::Tensor& target, const SafetensorsFile& file, const std:
       target.is_cpu() && target.is_contiguous() ? target.detach() : at::empty(info->shape, target.scalar_type());
   if (!info->bytes.empty()) std::memcpy(host.mutable_data_ptr(), info->bytes.data(), info->bytes.size());
   if (!host.is_alias_of(target)) target.copy_(host);
+}
+
+at::Tensor read_tensor(const SafetensorsFile& file, const TensorInfo& info) {
+  for (const auto type : {at::kFloat, at::kDouble, at::kBFloat16, at::kInt, at::kLong}) {
+    const at::Tensor target = at::empty(info.shape, type);
+    if (dtype_of(target, info.name) != info.dtype) continue;
+    read_into(target, file, info.name);
+    return target;
+  }
+  fail("{}: tensor '{}' is {}, which no checkpoint holds", file.source(), info.name, dtype_name(info.dtype));
 }
 
 std::vector<std::int32_t> read_numbers(const SafetensorsFile& file, const std::string& name) {

@@ -1,19 +1,16 @@
 // Row losses over a vocabulary.
-#include "kernels/cpu/vocabulary_top.inl"
+#include "kernels/cpu/vocabulary_temperature.inl"
 
 namespace dsd::cpu {
 namespace {
 
-// Where either side masks classes, the largest logits and the sums are over what is left.
-inline void find_common_sums(RowWork& work, const Extremes& student, const Extremes& teacher, float inverse) {
-  const float none = -__builtin_inff();
-  const bool masked = student.least == none || teacher.least == none;
-  const float* student_mask = masked ? work.teacher : nullptr;
-  const float* teacher_mask = masked ? work.student : nullptr;
-  const float own_top = masked ? common_most(work.student, work.teacher, work.classes) : student.most;
-  const float top = masked ? common_most(work.teacher, work.student, work.classes) : teacher.most;
-  work.row.student_log_sum = softened_log_sum(work.student, student_mask, work.classes, own_top, inverse);
-  work.row.teacher_log_sum = softened_log_sum(work.teacher, teacher_mask, work.classes, top, inverse);
+// Where either side masks classes, the sums are over what is left.
+inline void find_common_sums(RowWork& work, const RowTops& tops) {
+  const float* student_mask = tops.masked ? work.teacher : nullptr;
+  const float* teacher_mask = tops.masked ? work.student : nullptr;
+  const float inverse = work.terms.inverse_temperature;
+  work.row.student_log_sum = softened_log_sum(work.student, student_mask, work.classes, tops.student, inverse);
+  work.row.teacher_log_sum = softened_log_sum(work.teacher, teacher_mask, work.classes, tops.teacher, inverse);
 }
 
 // The sums that other losses than forward KL need before a gradient can be told.
@@ -42,7 +39,7 @@ enum class Soft { none, forward, mixed, tail };  // what the gradient against th
 // One pass: forward KL's value where it is the only soft loss, and the gradient of them all.
 template <Soft kSoft, bool kCross>
 inline void gradient_pass(const VocabularyRows& all, const RowWork& work, double* sums) {
-  const VocabularyTerms& terms = all.terms;
+  const VocabularyTerms& terms = work.terms;
   const float cross = work.label >= 0 ? terms.cross_entropy : 0.0f;
   const float slope = all.soft_cap > 0 ? 1.0f / (all.soft_cap * all.soft_cap) : 0.0f;
   auto* half = reinterpret_cast<std::uint16_t*>(work.student);
@@ -64,6 +61,7 @@ inline void gradient_pass(const VocabularyRows& all, const RowWork& work, double
         }
         if constexpr (kSoft == Soft::tail)
           gradient = exponential(student * terms.inverse_temperature - work.tail_log_sum) * work.tail_gradient;
+        if constexpr (kSoft != Soft::none) gradient *= work.factor;
         if constexpr (kCross) {
           gradient += cross_entropy_gradient<VocabularyMath>(student, cross, work.smoothing_each, work.row);
           const std::int64_t at = work.label - column;
@@ -104,29 +102,35 @@ inline void against_top(const VocabularyRows& all, RowWork& work, std::int64_t i
   top_gradients(all, top, work, row);
 }
 
-void vocabulary_rows(const VocabularyRows& all, double* sums, std::int64_t begin, std::int64_t end) {
-  const VocabularyTerms& terms = all.terms;
+// The losses of a row against the teacher's whole scores.
+inline void against_scores(const VocabularyRows& all, RowWork& work, const Extremes& own, std::int64_t index,
+                           double* sums) {
+  const Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
+  const RowTops tops = common_tops(work, own, other);
+  soften_row(all, work, tops, own.most, index);
+  find_common_sums(work, tops);
+  const VocabularyTerms& terms = work.terms;
   const bool mixed = terms.reverse != 0 || terms.jensen_shannon != 0;
+  double soft[3] = {0, 0, 0};
+  if (mixed) mixed_sums(work, terms, work.row, soft);
+  if (mixed) run_gradient_pass<Soft::mixed>(all, work, soft);
+  else run_gradient_pass<Soft::forward>(all, work, soft);
+  for (int i = 0; i < 3; ++i) sums[i] += static_cast<double>(work.factor) * soft[i];
+}
+
+void vocabulary_rows(const VocabularyRows& all, double* sums, std::int64_t begin, std::int64_t end) {
   for (std::int64_t index = begin; index < end; ++index) {
-    RowWork work{all.student + index * all.stride,
-                 all.teacher != nullptr ? all.teacher + index * all.teacher_stride : nullptr,
-                 all.classes,
-                 all.labels != nullptr ? all.labels[index] : -1,
-                 {}};
+    RowWork work{.student = all.student + index * all.stride,
+                 .teacher = all.teacher != nullptr ? all.teacher + index * all.teacher_stride : nullptr,
+                 .classes = all.classes,
+                 .label = all.labels != nullptr ? all.labels[index] : -1,
+                 .terms = all.terms};
     const Extremes own = to_logits(work.student, work.classes, all.scale, all.soft_cap);
-    if (terms.cross_entropy != 0)
-      add_cross_entropy(terms, work, plain_sums(work.student, work.classes, own.most), sums);
-    if (all.top_ids != nullptr) {
-      against_top(all, work, index, sums);
-    } else if (work.teacher != nullptr) {
-      const Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
-      find_common_sums(work, own, other, terms.inverse_temperature);
-      if (mixed) mixed_sums(work, terms, work.row, sums);
-      if (mixed) run_gradient_pass<Soft::mixed>(all, work, sums);
-      else run_gradient_pass<Soft::forward>(all, work, sums);
-    } else if (all.wants_gradient) {
-      run_gradient_pass<Soft::none>(all, work, sums);
-    }
+    if (all.terms.cross_entropy != 0)
+      add_cross_entropy(all.terms, work, plain_sums(work.student, work.classes, own.most), sums);
+    if (all.top_ids != nullptr) against_top(all, work, index, sums);
+    else if (work.teacher != nullptr) against_scores(all, work, own, index, sums);
+    else if (all.wants_gradient) run_gradient_pass<Soft::none>(all, work, sums);
   }
 }
 

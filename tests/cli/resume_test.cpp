@@ -92,6 +92,32 @@ TEST_CASE("killed at random moments and resumed, a run ends in the same bits") {
   CHECK(amid * 4 >= kills * 2);
 }
 
+TEST_CASE("what a temperature has seen or learned is resumed to the bit, and is not exported") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  for (const char* kind : {"flsw", "class_difficulty", "learned"}) {
+    CAPTURE(kind);
+    const std::string temperature = fmt::format("losses.temperature={{kind: {}}}", kind);
+    const auto arguments = [&](bool resume) {
+      auto all = job.arguments(kind, resume, 23);
+      all.insert(all.end(), {"--set", temperature});
+      return all;
+    };
+    REQUIRE(dsdistill(arguments(false)).code == 0);
+    const fs::path run = shop / kind, last = run / "checkpoints/step-000023/losses.safetensors";
+    const std::string expected = last_weights(run), remembered = bytes_of(last);
+    CHECK_FALSE(remembered.empty());
+    fs::remove_all(last.parent_path());
+    REQUIRE(dsdistill(arguments(true)).code == 0);
+    CHECK(last_weights(run) == expected);
+    CHECK(bytes_of(last) == remembered);
+    CHECK(bytes_of(run / "student/model.safetensors").find("temperature") == std::string::npos);
+    const std::string log = bytes_of(run / "log.jsonl");
+    CHECK(log.find("\"temperature_max\":") != std::string::npos);
+  }
+}
+
 TEST_CASE("SIGTERM ends a run after its step, saved, with code 143, and it goes on from there") {
   const Workshop shop;
   const Distillation job{shop};

@@ -44,6 +44,12 @@ TEST_CASE("a value with its own grammar shows its forms, once") {
   CHECK(contains(explain("pause"), "- `3 min`: minutes"));
 }
 
+TEST_CASE("a choice with a shorthand tells both ways") {
+  CHECK(contains(explain("waiting"),
+                 "- `waiting`: a choice with a shorthand. number or duration > 0 or mapping with a kind (growing, "
+                 "steady); default {kind: growing, factor: 2.0}.\n"));
+}
+
 TEST_CASE("one key, with what is below it") {
   CHECK(explain("seed") == "- `seed`: seed. whole number >= 0; default 0.\n");
   CHECK(!contains(explain("optimizer"), "`steps`"));

@@ -102,6 +102,20 @@ TEST_CASE("a value with its own grammar: told by its column, or as a number is")
   }
 }
 
+TEST_CASE("a choice with a shorthand takes a value in place of a mapping") {
+  CHECK(std::get<Steady>(read(kHead + "waiting: 3 min\n").waiting).pause.seconds == 180);
+  CHECK(std::get<Steady>(*read(kHead, {"again=90"}).again).pause.seconds == 90);
+  CHECK(std::get<Steady>(read(kHead + "waiting: {kind: steady, pause: 5}\n").waiting).pause.seconds == 5);
+  CHECK(std::get<Growing>(read(kHead + "waiting: {factor: 3}\n").waiting).factor == 3);
+  CHECK(faults_of(kHead + "waiting: 0\n") == Lines{"bad.yaml:3:10: error: 'waiting' must be > 0, got 0"});
+  CHECK(faults_of(kHead + "again: soon\n") ==
+        Lines{"bad.yaml:3:8: error: 'again' must be a number or duration (3 min), got 'soon'"});
+  CHECK(faults_of(kHead + "again: [1]\n") ==
+        Lines{"bad.yaml:3:8: error: 'again' must be a mapping with a 'kind' (growing, steady), got a list"});
+  CHECK(faults_of(kHead + "again: {pause: 3}\n") ==
+        Lines{"bad.yaml:3:1: error: 'again' needs a 'kind', one of: growing, steady"});
+}
+
 TEST_CASE("a required key: missing gives one fault, misspelt gives one fault at the misspelt key") {
   CHECK(faults_of("student: s\n") == Lines{"bad.yaml:1:1: error: the recipe needs 'teacher'"});
   CHECK(faults_of("techer: t\nstudent: s\n") ==

@@ -38,17 +38,6 @@ struct Plain {
   static void fields(auto&, auto&) {}
 };
 
-using Loss = std::variant<ForwardKl, HiddenMse, Plain>;
-
-struct WeightedLoss {
-  double weight = 1.0;
-  Loss loss;
-  static void fields(auto& self, auto& v) {
-    v("weight", self.weight, "multiplies", Range{.min = 0});
-    v("loss", self.loss, "which");
-  }
-};
-
 // A length of time with a grammar of its own: "90 s", "3 min", or a number of seconds.
 struct Duration {
   double seconds = 60;
@@ -68,6 +57,30 @@ struct Duration {
   }
   std::string text() const {
     return std::fmod(seconds, 60) == 0 ? number_text(seconds / 60) + " min" : number_text(seconds);
+  }
+};
+
+struct Steady {
+  static constexpr std::string_view kind = "steady", shorthand = "pause";
+  Duration pause;
+  static void fields(auto& self, auto& v) { v("pause", self.pause, "each time", positive); }
+};
+
+struct Growing {
+  static constexpr std::string_view kind = "growing";
+  double factor = 2.0;
+  static void fields(auto& self, auto& v) { v("factor", self.factor, "of the pause before", positive); }
+};
+
+using Waiting = std::variant<Growing, Steady>;
+using Loss = std::variant<ForwardKl, HiddenMse, Plain>;
+
+struct WeightedLoss {
+  double weight = 1.0;
+  Loss loss;
+  static void fields(auto& self, auto& v) {
+    v("weight", self.weight, "multiplies", Range{.min = 0});
+    v("loss", self.loss, "which");
   }
 };
 
@@ -106,6 +119,8 @@ struct Config {
   std::optional<Loss> extra = {};
   Duration patience = {};
   std::optional<Duration> pause = {};
+  Waiting waiting = Growing{};
+  std::optional<Waiting> again = {};
   static void fields(auto& self, auto& v) {
     v("teacher", self.teacher, "frozen", required);
     v("student", self.student, "trained", required);
@@ -120,6 +135,8 @@ struct Config {
     v("extra", self.extra, "a choice that may be absent");
     v("patience", self.patience, "how long to wait", positive);
     v("pause", self.pause, "between two tries");
+    v("waiting", self.waiting, "a choice with a shorthand");
+    v("again", self.again, "the same, which may be absent");
   }
 };
 

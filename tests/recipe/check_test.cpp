@@ -52,7 +52,8 @@ TEST_CASE("numbers that change are in their ranges at every step") {
   CHECK(
       faults_of(kGlue, {"losses.temperature=2 -> 1 lineer"}) ==
       Lines{"--set losses.temperature=2 -> 1 lineer: error: 'losses.temperature' is '2 -> 1 lineer': column 8 must be "
-            "'in N stages', 'linear', 'cosine', 'exponential', 'over', 'then', ', warm-up' or the end, got 'lineer'; "
+            "'in N stages', 'linear', 'cosine', 'exponential', 'over', 'then', ', warm-up' or the end, got "
+            "'lineer'; "
             "did you mean 'linear'?"});
   for (const char* zero :
        {"0", "2 -> 1 cosine, warm-up 10%", "0 -> 1 linear", "0 -> 1 in 4 stages", "2, warm-up 50%"}) {
@@ -67,6 +68,38 @@ TEST_CASE("numbers that change are in their ranges at every step") {
       faults_of(kGlue + "schedules: {learning_rate: {kind: linear}}\n") ==
       Lines{"r.yaml:4:28: error: 'schedules.learning_rate' must be a number or schedule (0.9 -> 0.1 cosine over 60%), "
             "got a mapping"});
+}
+
+TEST_CASE("a temperature by how hard a row is") {
+  const auto fault = [](const std::string& recipe, const std::string& temperature, std::vector<std::string> more = {}) {
+    more.push_back("losses.temperature=" + temperature);
+    const auto lines = faults_of(recipe, more);
+    REQUIRE_MESSAGE(lines.size() == 1, temperature);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  for (const char* kind : {"flsw", "cwsm", "entropy", "class_difficulty", "learned"}) {
+    CAPTURE(kind);
+    CHECK(faults_of(kGlue, {std::string("losses.temperature={kind: ") + kind + "}"}).empty());
+  }
+  CHECK(fault(kGlue, "{kind: flsw, min: 3, max: 3}") == "'losses.temperature.min' 3 must be below 'max' 3");
+  CHECK(fault(kGlue, "{kind: cwsm, base: 4 -> 1 linear, min: 2}") ==
+        "'losses.temperature.base' goes from 1 to 4, beyond 'min' 2 and 'max' 20");
+  CHECK(fault(kGlue, "{kind: learned, min: 9, max: 8}") == "'losses.temperature.min' 9 must be below 'max' 8");
+  CHECK(fault(kGlue, "{kind: flsw, direction: softer}").starts_with("'losses.temperature.direction' is 'softer'"));
+  CHECK(fault(kGlue, "{base: 2}") ==
+        "'losses.temperature' needs a 'kind', one of: scheduled, flsw, cwsm, entropy, "
+        "class_difficulty, learned");
+  CHECK(fault(kGlue, "{kind: cwsm}", {"losses.soft.kind=mean_squared_error"}) ==
+        "mean_squared_error softens nothing, so 'losses.temperature' cannot be cwsm");
+  CHECK(fault("task: stsb\ndata: {root: glue}\nteacher: {path: t}\n", "{kind: cwsm}") ==
+        "mean_squared_error softens nothing, so 'losses.temperature' cannot be cwsm");
+  const std::string text = "task: language_model\ndata: {root: d, train: a, dev: b}\nteacher: {path: t}\n";
+  CHECK(fault(text, "{kind: learned}") ==
+        "a learned temperature needs the scores of a few classes; over a vocabulary use flsw, cwsm or entropy");
+  CHECK(
+      fault(text, "{kind: flsw}", {"teacher.keep=top_k"}) ==
+      "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep hidden "
+      "states, or fix it");
 }
 
 TEST_CASE("losses must fit the task") {

@@ -14,12 +14,16 @@ namespace {
 
 const std::string kSmall = "task: SST-2\ndata: {root: glue}\nteacher: {path: t}\n";
 
+const ScheduleConfig& fixed_temperature(const Recipe& recipe) {
+  return std::get<ScheduledTemperature>(*recipe.losses.temperature).value;
+}
+
 TEST_CASE("where a recipe is silent") {
   const Recipe recipe = resolved(parse_recipe(kSmall, "r.yaml"));
   CHECK(recipe.task == "sst2");
   CHECK(recipe.losses.soft_weight == 0.7);
   CHECK(recipe.losses.hard_weight == 0.3);
-  CHECK(recipe.losses.temperature == 2.0);
+  CHECK(fixed_temperature(recipe) == 2.0);
   CHECK(std::get<ForwardKlConfig>(*recipe.losses.soft).t_squared);
   CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
   CHECK(recipe.schedules.learning_rate.text() == "1.0 -> 0.0 linear, warm-up 10%");
@@ -33,17 +37,17 @@ TEST_CASE("what depends on the task") {
                                        "student.from_layers=[0,2]"};
   const Recipe recipe = resolved(parse_recipe(kSmall, "r.yaml", given));
   CHECK(std::holds_alternative<MeanSquaredErrorConfig>(*recipe.losses.soft));
-  CHECK(recipe.losses.temperature == 3.0);
+  CHECK(fixed_temperature(recipe) == 3.0);
   CHECK(recipe.student.layers == 2);
   const std::vector<std::string> scheduled{"losses.temperature=2.0 * 0.8^stage, 4 stages"};
-  CHECK(resolved(parse_recipe(kSmall, "r.yaml", scheduled)).losses.temperature->text() == "2.0 * 0.8^stage, 4 stages");
+  CHECK(fixed_temperature(resolved(parse_recipe(kSmall, "r.yaml", scheduled))).text() == "2.0 * 0.8^stage, 4 stages");
 }
 
 TEST_CASE("over a vocabulary the temperature is higher") {
   const Recipe recipe = resolved(
       parse_recipe("task: language-model\ndata: {root: d, train: a.txt, dev: b.txt}\nteacher: {path: t}\n", "r.yaml"));
   CHECK(recipe.task == "language_model");
-  CHECK(recipe.losses.temperature == 3.5);
+  CHECK(fixed_temperature(recipe) == 3.5);
   CHECK(std::holds_alternative<ForwardKlConfig>(*recipe.losses.soft));
   CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
 }
@@ -53,6 +57,8 @@ TEST_CASE("a resolved recipe, dumped, reads as the same and stays as it is") {
       {},
       {"task=stsb", "seed=9"},
       {"losses.temperature=2 * 0.8^stage, 4 stages", "losses.soft_weight=0.5 -> 1 in 4 stages"},
+      {"losses.temperature={kind: flsw, base: 3 -> 2 linear, direction: harder_softer, power: 2}"},
+      {"losses.temperature={kind: learned, max: 8}"},
       {"schedules.learning_rate=1 over 10 steps, then 1 -> 0 cosine, warm-up 5%", "train.clip_norm=null",
        "student.from_layers=[0,2]"},
       {"task=classification", "data.train=a.tsv", "data.dev=b.tsv", "data.labels=[0, \"true\", \"a: b\"]",

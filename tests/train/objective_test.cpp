@@ -1,6 +1,7 @@
 // The one normaliser: gradients of a step are final as they are added, whatever the cut of its batch.
 #include "core/train/objective.h"
 
+#include "core/base/error.h"
 #include "core/recipe/load.h"
 #include "tests/check.h"
 
@@ -109,10 +110,58 @@ TEST_CASE("weights and the temperature follow their schedules, and a teacher of 
                       true);
   CHECK_FALSE(objective.needs_teacher({.step = 0, .steps = 10}));
   CHECK(objective.needs_teacher({.step = 5, .steps = 10}));
-  CHECK(objective.temperature({.step = 1, .steps = 10}) == 3.0);
-  CHECK(objective.temperature({.step = 2, .steps = 10}) == 2.0);
+  const auto temperature_at = [&](std::int64_t step) {
+    run(objective, rows, {0, kRows}, true, {.step = step, .steps = 10});
+    return objective.temperature().mean;
+  };
+  CHECK(temperature_at(1) == 3.0);
+  CHECK(temperature_at(2) == 2.0);
   const Result result = run(objective, rows, {0, kRows}, true, {.step = 6, .steps = 10});
   CHECK(result.parts.at(0).weight == 1.0);
   CHECK(result.parts.at(0).factor == doctest::Approx(1.5 * 1.5).epsilon(1e-12));
   CHECK(result.parts.at(1).weight == doctest::Approx(0.4).epsilon(1e-12));
+}
+
+TEST_CASE("rows at temperatures of their own: raw times factor is what is minimised, and the log knows their range") {
+  const Rows rows;
+  Objective objective(resolved_losses("soft_weight: 1, hard_weight: 0, temperature: {kind: cwsm, strength: 2}"), true);
+  run(objective, rows, {0, kRows});
+  objective.after_step();
+  const Result result = run(objective, rows, {0, 4, kRows});
+  const TemperatureReport report = objective.temperature();
+  CHECK(report.least < report.mean);
+  CHECK(report.mean < report.largest);
+  CHECK(result.parts.at(0).factor == report.squared_factor);
+  CHECK(result.value == doctest::Approx(result.parts[0].raw * result.parts[0].factor).epsilon(1e-12));
+  const Tensor shares = at::softmax(rows.student, -1).amax(-1);
+  const Tensor hard = 1 / (shares + 1e-3), temperature = (2.0 - 2.0 * (hard - hard.mean())).clamp(0.5, 20);
+  const Tensor softener = temperature.unsqueeze(-1), p = at::softmax(rows.teacher / softener, -1);
+  const Tensor kl = (p * (p.log() - at::log_softmax(rows.student / softener, -1))).sum(-1);
+  CHECK(result.value == doctest::Approx((temperature.square() * kl).mean().item<double>()).epsilon(1e-10));
+}
+
+TEST_CASE("an objective's state goes to another with the same bits, and is refused by one that it is not of") {
+  const Rows rows;
+  const LossesConfig losses = resolved_losses("temperature: {kind: learned, rate: 1, reversal: 1}");
+  Objective whole(losses, true), second(losses, true), fixed(resolved_losses("temperature: 2.0"), true);
+  const Result first = run(whole, rows, {0, kRows});
+  whole.after_step();
+  second.restore(whole.state());
+  const Result a = run(whole, rows, {0, kRows}), b = run(second, rows, {0, kRows});
+  CHECK(a.value == b.value);
+  CHECK(at::equal(a.gradient, b.gradient));
+  CHECK(a.value > first.value);  // theta has climbed, and the student stood still
+  CHECK_THROWS_WITH_AS(fixed.restore(whole.state()), doctest::Contains("the state of a temperature"), Error);
+}
+
+TEST_CASE("a learned temperature gathers its slope over all micro-batches") {
+  const Rows rows;
+  const LossesConfig losses = resolved_losses("temperature: {kind: learned, rate: 1, reversal: 1}");
+  Objective whole(losses, true), cut(losses, true);
+  run(whole, rows, {0, kRows});
+  run(cut, rows, {0, 2, 3, kRows});
+  whole.after_step();
+  cut.after_step();
+  CHECK(whole.state().at("temperature/theta").item<double>() ==
+        doctest::Approx(cut.state().at("temperature/theta").item<double>()).epsilon(1e-12));
 }
