@@ -9,6 +9,7 @@
 #include "core/export/model_folder.h"
 #include "core/recipe/load.h"
 #include "core/recipe/task_names.h"
+#include "core/teacher/difficulty.h"
 
 namespace dsd {
 namespace {
@@ -74,6 +75,34 @@ void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, const fs::
   if (!recipe.teacher.remember) return;
   loop->store = std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
                                                     recipe.teacher.budget_mib * kMebibyte, form_of(recipe));
+}
+
+std::vector<double> difficulties_of(Loop* loop, const Recipe& recipe, const Workbench& bench, Difficulty by) {
+  const Dataset& data = bench.data.train;
+  if (by != Difficulty::length)
+    return teacher_difficulties(loop->store ? *loop->store : *loop->direct, data, bench.data.task.kind,
+                                by == Difficulty::teacher_loss ? TeacherMeasure::loss : TeacherMeasure::entropy,
+                                recipe.train.tokens);
+  std::vector<double> lengths;
+  for (std::int64_t i = 0; i < data.size(); ++i) lengths.push_back(static_cast<double>(data.length(i)));
+  return lengths;
+}
+
+// After the store has been cut: what the teacher reads for it is remembered.
+void add_curriculum(Loop* loop, const Recipe& recipe, const Workbench& bench) {
+  const auto& config = recipe.data.curriculum;
+  if (!config) return;
+  const auto difficulties = difficulties_of(loop, recipe, bench, config->by);
+  Curriculum curriculum{
+      .competence = config->competence, .easiest_first = easiest_first(difficulties), .steps = loop->steps};
+  const auto at = [&](std::size_t place) {
+    return difficulties[static_cast<std::size_t>(curriculum.easiest_first[place])];
+  };
+  const std::size_t size = difficulties.size();
+  bench.console.line(
+      "order     easy examples first: {} is {:.3g}, {:.3g} and {:.3g} at the first, the middle and the last",
+      EnumNames<Difficulty>::names[static_cast<std::size_t>(config->by)].first, at(0), at(size / 2), at(size - 1));
+  loop->plan.follow(std::move(curriculum));
 }
 
 void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, const Workbench& bench) {
@@ -144,6 +173,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   if (loop.store && recipe.teacher.store)
     bench.console.line("store     {}: {} examples are remembered there", *recipe.teacher.store, loop.store->length());
   const auto start = restore_newest(&loop, models, bench, run, now, !recipe.teacher.store);
+  add_curriculum(&loop, recipe, bench);
   RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
   ConsoleReport report(bench.console);
 
@@ -177,6 +207,7 @@ TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench
   const fs::path file = fs::temp_directory_path() / fmt::format("dsdistill-probe-{}.store", ::getpid());
   Loop loop(recipe, models, bench);
   add_teacher(&loop, recipe, models, file);
+  add_curriculum(&loop, recipe, bench);
   TrainerParts parts = loop.parts(recipe, models, bench);
   parts.steps = std::min(parts.steps, steps);
   const TrainResult result = Trainer(std::move(parts)).run(std::nullopt);

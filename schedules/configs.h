@@ -4,7 +4,7 @@
 //
 //   schedule  = segment {[","] "then" segment} ["," "warm-up" length]
 //   segment   = number ["over" length]
-//             | number "->" number ["linear" | "cosine" | "exponential"] ["over" length]
+//             | number "->" number ["linear" | "cosine" | "exponential" | "root"] ["over" length]
 //             | number "->" number stages ["over" length]
 //             | number "*" number "^stage" stages ["over" length]
 //   stages    = ("in" | ",") count ("stages" | "stage")
@@ -36,7 +36,7 @@ struct ConstantSegment {
   bool operator==(const ConstantSegment&) const = default;
 };
 
-enum class Curve { linear, cosine, exponential };
+enum class Curve { linear, cosine, exponential, root };
 
 struct ChangeSegment {
   double from = 1, to = 0;

@@ -15,8 +15,8 @@ namespace dsd {
 namespace {
 
 constexpr std::int64_t kMostStages = 1000000;
-constexpr std::array<std::pair<std::string_view, Curve>, 3> kCurves{
-    {{"linear", Curve::linear}, {"cosine", Curve::cosine}, {"exponential", Curve::exponential}}};
+constexpr std::array<std::pair<std::string_view, Curve>, 4> kCurves{
+    {{"linear", Curve::linear}, {"cosine", Curve::cosine}, {"exponential", Curve::exponential}, {"root", Curve::root}}};
 
 struct Token {
   enum class Kind { end, number, word, sign } kind = Kind::end;
@@ -178,9 +178,10 @@ class Parser {
         segment.curve = curve;
         break;
       }
-    if (segment.curve == Curve::exponential)
-      for (const Token& end : {first, last})
-        if (end.number <= 0) refuse(end, "above 0, as 'exponential' needs");
+    for (const Token& end : {first, last}) {
+      if (segment.curve == Curve::exponential && end.number <= 0) refuse(end, "above 0, as 'exponential' needs");
+      if (segment.curve == Curve::root && end.number < 0) refuse(end, "0 or above, as 'root' needs");
+    }
     return segment;
   }
 
@@ -264,7 +265,7 @@ std::string text_of(const PowersSegment& segment) {
 
 constexpr std::array<std::pair<std::string_view, std::string_view>, 7> kForms{
     {{"0.7", "the same throughout"},
-     {"1 -> 0 linear", "from the first number to the second over the whole run; linear, cosine or exponential"},
+     {"1 -> 0 linear", "from the first number to the second over the whole run; linear, cosine, exponential or root"},
      {"0.9 -> 0.1 cosine over 60%", "over so much of the run, then the second number; '500 steps' is a length too"},
      {"0.5 -> 1 in 4 stages", "equal parts of the run: from + (to - from) stage/(stages - 1), stage = 0, 1, ..."},
      {"2.0 * 0.8^stage, 4 stages", "equal parts of the run, in a geometric series"},

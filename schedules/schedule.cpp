@@ -32,6 +32,8 @@ double at(const ChangeSegment& segment, const Place& place) {
       return to + (from - to) * (1 + std::cos(std::numbers::pi * t)) / 2;
     case Curve::exponential:
       return from * std::pow(to / from, t);
+    case Curve::root:
+      return std::sqrt(from * from + (to * to - from * from) * t);
   }
   return to;
 }

@@ -155,6 +155,18 @@ void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "data.unlabelled", "'data.unlabelled' needs a teacher to label it; give 'teacher.path' or remove it");
 }
 
+void check_curriculum(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& curriculum = recipe.data.curriculum;
+  if (!curriculum || curriculum->by == Difficulty::length) return;
+  if (!recipe.teacher.path || is_zero(recipe.losses.soft_weight))
+    add(faults, "data.curriculum", "a curriculum by the teacher needs one that is learned from; use 'by: length'");
+  else if (task.kind == TaskKind::values && curriculum->by == Difficulty::teacher_entropy)
+    add(faults, "data.curriculum", "task '{}' has numbers, which have no entropy; use 'by: teacher_loss'", task.name);
+  else if (recipe.teacher.keep == TeacherKeep::top_k)
+    add(faults, "data.curriculum",
+        "a curriculum by the teacher needs its whole scores, and 'teacher.keep' is top_k; use 'by: length'");
+}
+
 void check_student(const Recipe& recipe, Faults& faults) {
   const auto& student = recipe.student;
   if (!recipe.teacher.path && !student.path)
@@ -238,6 +250,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   Faults faults;
   check_data(recipe, *task, faults);
   check_memory(recipe, *task, faults);
+  check_curriculum(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
   check_temperature(recipe, *task, faults);

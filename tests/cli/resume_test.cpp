@@ -118,6 +118,26 @@ TEST_CASE("what a temperature has seen or learned is resumed to the bit, and is 
   }
 }
 
+TEST_CASE("a curriculum by the teacher is resumed to the bit: its order comes from what is remembered") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  const auto arguments = [&](const std::string& run, bool resume) {
+    auto all = job.arguments(run, resume, 23);
+    all.insert(all.end(), {"--set", "data.curriculum={by: teacher_loss, competence: 0.2 -> 1 root over 80%}"});
+    return all;
+  };
+  const auto whole = dsdistill(arguments("run", false));
+  REQUIRE(whole.code == 0);
+  CHECK(whole.error.find("easy examples first: teacher_loss is") != std::string::npos);
+  const std::string expected = last_weights(shop / "run");
+  fs::remove_all(shop / "run/checkpoints/step-000023");
+  REQUIRE(dsdistill(arguments("run", true)).code == 0);
+  CHECK(last_weights(shop / "run") == expected);
+  REQUIRE(dsdistill(job.arguments("plain", false, 23)).code == 0);
+  CHECK(last_weights(shop / "plain") != expected);
+}
+
 TEST_CASE("SIGTERM ends a run after its step, saved, with code 143, and it goes on from there") {
   const Workshop shop;
   const Distillation job{shop};

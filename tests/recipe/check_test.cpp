@@ -52,7 +52,7 @@ TEST_CASE("numbers that change are in their ranges at every step") {
   CHECK(
       faults_of(kGlue, {"losses.temperature=2 -> 1 lineer"}) ==
       Lines{"--set losses.temperature=2 -> 1 lineer: error: 'losses.temperature' is '2 -> 1 lineer': column 8 must be "
-            "'in N stages', 'linear', 'cosine', 'exponential', 'over', 'then', ', warm-up' or the end, got "
+            "'in N stages', 'linear', 'cosine', 'exponential', 'root', 'over', 'then', ', warm-up' or the end, got "
             "'lineer'; "
             "did you mean 'linear'?"});
   for (const char* zero :
@@ -100,6 +100,29 @@ TEST_CASE("a temperature by how hard a row is") {
       fault(text, "{kind: flsw}", {"teacher.keep=top_k"}) ==
       "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep hidden "
       "states, or fix it");
+}
+
+TEST_CASE("a curriculum by the teacher needs a teacher that is learned from, and what it measures") {
+  const auto fault = [](const std::string& recipe, std::vector<std::string> overrides) {
+    const auto lines = faults_of(recipe, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  CHECK(faults_of(kGlue, {"data.curriculum={by: length}"}).empty());
+  CHECK(faults_of(kGlue, {"data.curriculum={by: teacher_loss, competence: 0.01 -> 1 root}"}).empty());
+  CHECK(faults_of(kGlue, {"data.curriculum.by=teacher_entropy"}).empty());
+  const std::string needs = "a curriculum by the teacher needs one that is learned from; use 'by: length'";
+  CHECK(fault(kGlue, {"data.curriculum={by: teacher_loss}", "teacher.path=null", "student.path=s"}) == needs);
+  CHECK(fault(kGlue, {"data.curriculum={by: teacher_loss}", "losses.soft_weight=0"}) == needs);
+  CHECK(fault("task: stsb\ndata: {root: glue}\nteacher: {path: t}\n", {"data.curriculum={by: teacher_entropy}"}) ==
+        "task 'stsb' has numbers, which have no entropy; use 'by: teacher_loss'");
+  CHECK(fault("task: language_model\ndata: {root: d, train: a, dev: b}\nteacher: {path: t, keep: top_k}\n",
+              {"data.curriculum={by: teacher_loss}"}) ==
+        "a curriculum by the teacher needs its whole scores, and 'teacher.keep' is top_k; use 'by: length'");
+  CHECK(fault(kGlue, {"data.curriculum={competence: 0 -> 1 root}"}) ==
+        "'data.curriculum.competence' is '0 -> 1 root': column 1 must be > 0, got 0");
+  CHECK(fault(kGlue, {"data.curriculum={competence: 0.1 -> 2}"}) ==
+        "'data.curriculum.competence' is '0.1 -> 2': column 8 must be <= 1, got 2");
 }
 
 TEST_CASE("losses must fit the task") {

@@ -38,9 +38,10 @@ TEST_CASE("each form has one way to be written") {
 }
 
 TEST_CASE("a fault names its column and what was expected") {
-  CHECK(fault_of("2 -> 1 lineer") ==
-        "8 must be 'in N stages', 'linear', 'cosine', 'exponential', 'over', 'then', ', warm-up' or the end, got "
-        "'lineer'; did you mean 'linear'?");
+  CHECK(
+      fault_of("2 -> 1 lineer") ==
+      "8 must be 'in N stages', 'linear', 'cosine', 'exponential', 'root', 'over', 'then', ', warm-up' or the end, got "
+      "'lineer'; did you mean 'linear'?");
   CHECK(fault_of("0.7 x") == "5 must be '->', '*', 'over', 'then', ', warm-up' or the end, got 'x'");
   CHECK(fault_of("2 ->") == "5 must be a number, got the end");
   CHECK(fault_of("2 -> cosine") == "6 must be a number, got 'cosine'");
@@ -60,6 +61,7 @@ TEST_CASE("a fault names its column and what was expected") {
   CHECK(fault_of("2 * 0.8^stage, 4 steps") == "18 must be 'stages', got 'steps'");
   CHECK(fault_of("2 * 0^stage, 4 stages") == "5 must be above 0, got '0'");
   CHECK(fault_of("2 -> 0 exponential") == "6 must be above 0, as 'exponential' needs, got '0'");
+  CHECK(fault_of("2 -> -1 root") == "6 must be 0 or above, as 'root' needs, got '-1'");
   CHECK(fault_of("2 * 10^stage, 1000 stages") == "5 must be small enough to stay finite, got '10'");
   CHECK(fault_of("1 -> 1e999") == "6 must fit into 64 bits");
   CHECK(fault_of("1 -> - 2") == "6 must be a number, got '-'");
@@ -99,7 +101,7 @@ ScheduleConfig random_schedule(std::mt19937_64& rng) {
         segment.shape = ConstantSegment{number()};
         break;
       case 1:
-        segment.shape = ChangeSegment{number(), number(), static_cast<Curve>(rng() % 3)};
+        segment.shape = ChangeSegment{number(), number(), static_cast<Curve>(rng() % 4)};
         break;
       case 2:
         segment.shape = StagesSegment{number(), number(), static_cast<std::int64_t>(1 + rng() % 9)};

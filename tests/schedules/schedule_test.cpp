@@ -87,6 +87,12 @@ TEST_CASE("exponential: a straight line in the logarithm") {
   CHECK(value(schedule_of("8 -> 0.5 exponential over 2 steps"), {2, 4}) == 0.5);
 }
 
+TEST_CASE("root: a straight line in the square, the competence of a curriculum") {
+  check_equal(values("0.6 -> 1 root", 4),
+              {0.6, std::sqrt(0.36 + 0.16), std::sqrt(0.36 + 0.32), std::sqrt(0.36 + 0.48)});
+  CHECK(value(schedule_of("0.01 -> 1 root over 50%"), {5, 10}) == 1);
+}
+
 TEST_CASE("a segment takes its share of the run, or its steps, and the last value holds") {
   check_equal(values("0.9 -> 0.1 linear over 40%", 10), {0.9, 0.7, 0.5, 0.3, 0.1, 0.1, 0.1, 0.1, 0.1, 0.1});
   check_equal(values("1 -> 0 linear over 2 steps", 4), {1, 0.5, 0, 0});
