@@ -144,9 +144,8 @@ Recipe baseline_of(const Recipe& recipe, std::int64_t steps) {
   baseline.losses.soft_weight = 0;
   baseline.losses.hard_weight = 1;
   baseline.losses.features.clear();
-  baseline.schedules.soft_weight.reset();
-  baseline.schedules.hard_weight.reset();
   baseline.data.unlabelled.clear();
+  if (baseline.data.curriculum && baseline.data.curriculum->by != Difficulty::length) baseline.data.curriculum.reset();
   baseline.train.epochs = 1e9;  // max_steps ends it
   baseline.train.max_steps = steps;
   return baseline;

@@ -11,6 +11,7 @@
 #include "core/recipe/check_features.h"
 #include "core/recipe/load.h"
 #include "core/recipe/task_names.h"
+#include "core/teacher/difficulty.h"
 #include "core/train/first_look.h"
 
 namespace dsd {
@@ -85,14 +86,18 @@ struct Loop {
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
 };
 
+// What a teacher's top-k is kept at; `recipe check` sees to it that it does not change.
+double fixed_temperature(const Recipe& recipe) {
+  return value(std::get<ScheduledTemperature>(recipe.losses.temperature.value_or(ScheduledTemperature{1.0})).value, {});
+}
+
 RememberedForm form_of(const Recipe& recipe, const Objective& objective) {
   using Kind = RememberedForm::Kind;
   RememberedForm form{.dtype = recipe.teacher.keep_dtype == TrainDtype::bf16 ? at::kBFloat16 : at::kFloat,
                       .sites = objective.teacher_wants().sites};
   if (require_task_name(recipe.task).kind != TaskKind::next_token) return form;
   form.kind = recipe.teacher.keep == TeacherKeep::top_k ? Kind::top_k : Kind::hidden;
-  if (form.kind == Kind::top_k) form.top_k = recipe.teacher.top_k;
-  if (form.kind == Kind::top_k) form.temperature = recipe.losses.temperature.value_or(1.0);
+  if (form.kind == Kind::top_k) form.top_k = recipe.teacher.top_k, form.temperature = fixed_temperature(recipe);
   return form;
 }
 
@@ -117,6 +122,34 @@ void look_at_features(Loop* loop, const Recipe& recipe, RunModels& models, const
                                  .kind = bench.data.task.kind,
                                  .tokens = recipe.train.tokens});
   for (const auto& line : loop->objective.matches()) bench.console.line("features  {}", line);
+}
+
+std::vector<double> difficulties_of(Loop* loop, const Recipe& recipe, const Workbench& bench, Difficulty by) {
+  const Dataset& data = bench.data.train;
+  if (by != Difficulty::length)
+    return teacher_difficulties(loop->store ? *loop->store : *loop->direct, data, bench.data.task.kind,
+                                by == Difficulty::teacher_loss ? TeacherMeasure::loss : TeacherMeasure::entropy,
+                                recipe.train.tokens);
+  std::vector<double> lengths;
+  for (std::int64_t i = 0; i < data.size(); ++i) lengths.push_back(static_cast<double>(data.length(i)));
+  return lengths;
+}
+
+// After the store has been cut: what the teacher reads for it is remembered.
+void add_curriculum(Loop* loop, const Recipe& recipe, const Workbench& bench) {
+  const auto& config = recipe.data.curriculum;
+  if (!config) return;
+  const auto difficulties = difficulties_of(loop, recipe, bench, config->by);
+  Curriculum curriculum{
+      .competence = config->competence, .easiest_first = easiest_first(difficulties), .steps = loop->steps};
+  const auto at = [&](std::size_t place) {
+    return difficulties[static_cast<std::size_t>(curriculum.easiest_first[place])];
+  };
+  const std::size_t size = difficulties.size();
+  bench.console.line(
+      "order     easy examples first: {} is {:.3g}, {:.3g} and {:.3g} at the first, the middle and the last",
+      EnumNames<Difficulty>::names[static_cast<std::size_t>(config->by)].first, at(0), at(size / 2), at(size - 1));
+  loop->plan.follow(std::move(curriculum));
 }
 
 void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, const Workbench& bench) {
@@ -160,12 +193,12 @@ std::int64_t planned_steps(const Recipe& recipe, const Plan& plan) {
 }
 
 bool learns_from_teacher(const Recipe& recipe, const RunModels& models) {
-  const bool reads_it = recipe.losses.soft_weight > 0 || recipe.schedules.soft_weight || has_features(recipe.losses);
+  const bool reads_it = extremes(recipe.losses.soft_weight).second > 0 || has_features(recipe.losses);
   return models.teacher && reads_it;
 }
 
 Objective make_objective(const Recipe& recipe, RunModels& models) {
-  return {recipe.losses, recipe.schedules, learns_from_teacher(recipe, models), shapes_of(recipe, models)};
+  return {recipe.losses, learns_from_teacher(recipe, models), shapes_of(recipe, models)};
 }
 
 Scored scored_of(const EvalResult& result) {
@@ -192,6 +225,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   if (loop.store && recipe.teacher.store)
     bench.console.line("store     {}: {} examples are remembered there", *recipe.teacher.store, loop.store->length());
   const auto start = restore_newest(&loop, bench, run, now, !recipe.teacher.store);
+  add_curriculum(&loop, recipe, bench);
   look_at_features(&loop, recipe, models, bench, !start);
   RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
   ConsoleReport report(bench.console);
@@ -218,7 +252,7 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
     bench.console.line(
         "kept      the teacher's {} likeliest tokens of {} at temperature {}; the rest holds {:.2f} % on the "
         "average",
-        recipe.teacher.top_k, loop.store->can().classes, *recipe.losses.temperature, 100 * *tail);
+        recipe.teacher.top_k, loop.store->can().classes, fixed_temperature(recipe), 100 * *tail);
   return result;
 }
 
@@ -226,6 +260,7 @@ TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench
   const fs::path file = fs::temp_directory_path() / fmt::format("dsdistill-probe-{}.store", ::getpid());
   Loop loop(recipe, models, bench);
   add_teacher(&loop, recipe, models, file);
+  add_curriculum(&loop, recipe, bench);
   look_at_features(&loop, recipe, models, bench, true);
   TrainerParts parts = loop.parts(recipe, models, bench);
   parts.steps = std::min(parts.steps, steps);

@@ -17,6 +17,12 @@ void check(const VocabularyTile& tile) {
               "teacher and student have as many rows and classes");
   TORCH_CHECK(!tile.labels.defined() || (tile.labels.size(0) == rows && tile.labels.is_contiguous()),
               "a tile has a label for each row");
+  if (tile.rule.measure != RowMeasure::none) {
+    TORCH_CHECK(tile.teacher.defined(), "rows have temperatures of their own against a teacher's whole scores");
+    for (const at::Tensor& each : {tile.temperatures, tile.difficulties})
+      TORCH_CHECK(each.numel() == rows && each.is_contiguous() && each.scalar_type() == at::kFloat,
+                  "a tile has a temperature and a difficulty for each row, in fp32");
+  }
   if (!tile.top_ids.defined()) return;
   TORCH_CHECK(!tile.teacher.defined(), "a teacher gives whole scores or its top");
   TORCH_CHECK(tile.top_ids.sizes() == tile.top_log_p.sizes() && tile.top_ids.size(0) == rows &&
@@ -43,6 +49,11 @@ cpu::VocabularyRows work_of(const VocabularyTile& tile, const at::Tensor& top_lo
   }
   work.labels = pointer_or_null<std::int32_t>(tile.labels);
   work.terms = tile.terms;
+  work.rule = tile.rule;
+  if (tile.rule.measure != RowMeasure::none) {
+    work.temperatures = tile.temperatures.mutable_data_ptr<float>();
+    work.difficulties = tile.difficulties.mutable_data_ptr<float>();
+  }
   work.scale = tile.scale, work.soft_cap = tile.soft_cap;
   work.teacher_scale = tile.teacher_scale, work.teacher_soft_cap = tile.teacher_soft_cap;
   work.wants_gradient = tile.wants_gradient, work.bf16 = tile.bf16;

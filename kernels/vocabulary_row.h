@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/cpu/functions.h"
+#include "kernels/row_temperature.h"
 #include "kernels/vocabulary_row_formula.h"
 
 namespace dsd {
@@ -19,19 +20,16 @@ struct VocabularyTile {
   at::Tensor top_log_tail;        // [C]
   at::Tensor labels;              // [C] int32, -1 none; undefined where there is no cross-entropy
   VocabularyTerms terms;
+  // Where the rule measures (against a teacher's whole scores alone): each row's own temperature in place of the
+  // terms', read where the rule says that it is given and written where not, and how hard the row is, written. [C]
+  // fp32.
+  RowTemperature rule;
+  at::Tensor temperatures, difficulties;
   // logits = soft_cap * tanh(scale * products / soft_cap), or scale * products where soft_cap is 0.
   float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
   bool wants_gradient = true;
   bool bf16 = false;  // the gradient as bf16, in the first half of each row's own memory
 };
-
-// Calls body(a's, b's) for each loss, of whatever has a member for each.
-template <class Terms, class Totals, class Body>
-void each_loss(Terms& a, Totals& b, Body body) {
-  body(a.forward, b.forward), body(a.soft_cross_entropy, b.soft_cross_entropy), body(a.reverse, b.reverse);
-  body(a.jensen_shannon, b.jensen_shannon), body(a.skew, b.skew), body(a.skew_reverse, b.skew_reverse);
-  body(a.total_variation, b.total_variation), body(a.cross_entropy, b.cross_entropy);
-}
 
 inline VocabularyTotals& operator+=(VocabularyTotals& all, const VocabularyTotals& some) {
   each_loss(all, some, [](double& total, double part) { total += part; });

@@ -23,6 +23,8 @@ struct DeviceMath {
   static __host__ __device__ float log(float x) { return logf(x); }
   static __host__ __device__ float where_positive(float x, float value) { return x > 0 ? value : 0.0f; }
   static __host__ __device__ float where_finite(float x, float value) { return x > -INFINITY ? value : 0.0f; }
+  static __host__ __device__ float root(float x) { return sqrtf(x); }
+  static __host__ __device__ float power(float x, float y) { return powf(x, y); }
 };
 
 struct DeviceRows {
@@ -33,6 +35,8 @@ struct DeviceRows {
   float* top_logits;
   std::int64_t top_count;
   VocabularyTerms terms;
+  RowTemperature rule;
+  float *temperatures, *difficulties;
   float scale, soft_cap, teacher_scale, teacher_soft_cap;
   bool wants_gradient, bf16;
   VocabularyTotals* totals;  // added to
@@ -54,6 +58,8 @@ struct DeviceRow {
   std::int32_t label;
   float cross, smoothing_each;
   float tail_log_sum, tail_gradient;
+  VocabularyTerms terms;  // with the row's own temperature
+  float factor;           // of its losses against the teacher
   VocabularyRow<float> row;
 };
 
@@ -93,16 +99,16 @@ __device__ float log_sum(std::int64_t count, Value value, Shared& shared) {
 
 __device__ void add_total(double& total, float part) { atomicAdd(&total, static_cast<double>(part)); }
 
-__device__ void add_totals(const VocabularyTerms& terms, const VocabularySums<DeviceMath>& sums,
-                           VocabularyTotals* totals) {
-  add_total(totals->forward, sums.forward);
-  add_total(totals->soft_cross_entropy, sums.soft_cross_entropy);
-  add_total(totals->reverse, sums.reverse);
-  add_total(totals->jensen_shannon,
-            terms.teacher_share * sums.teacher_to_mixed + (1.0f - terms.teacher_share) * sums.student_to_mixed);
-  add_total(totals->skew, sums.teacher_to_mixed);
-  add_total(totals->skew_reverse, sums.student_to_mixed);
-  add_total(totals->total_variation, sums.total_variation);
+__device__ void add_totals(const DeviceRow& own, const VocabularySums<DeviceMath>& sums, VocabularyTotals* totals) {
+  const float share = own.terms.teacher_share;
+  const auto add = [&](double& total, float part) { add_total(total, own.factor * part); };
+  add(totals->forward, sums.forward);
+  add(totals->soft_cross_entropy, sums.soft_cross_entropy);
+  add(totals->reverse, sums.reverse);
+  add(totals->jensen_shannon, share * sums.teacher_to_mixed + (1.0f - share) * sums.student_to_mixed);
+  add(totals->skew, sums.teacher_to_mixed);
+  add(totals->skew_reverse, sums.student_to_mixed);
+  add(totals->total_variation, sums.total_variation);
 }
 
 // Both logs of sums over the classes that neither side masks, and the losses' sums. `student` and `teacher` give
@@ -119,11 +125,11 @@ __device__ void add_soft(const DeviceRows& all, std::int64_t count, Student stud
       count, [&](std::int64_t i) { return of(teacher(i), student(i)); }, shared);
   VocabularySums<DeviceMath> sums{};
   for (std::int64_t i = threadIdx.x; i < count; i += kThreads)
-    add_vocabulary_sums<DeviceMath>(softened_element<DeviceMath>(student(i), teacher(i), own.row), all.terms, sums);
+    add_vocabulary_sums<DeviceMath>(softened_element<DeviceMath>(student(i), teacher(i), own.row), own.terms, sums);
   VocabularySums<DeviceMath> all_sums{};
   each_sum(all_sums, sums, [&](float& whole, float part) { whole = total(part, shared); });
   set_means<DeviceMath>(own.row, all_sums);
-  if (threadIdx.x == 0) add_totals(all.terms, all_sums, all.totals);
+  if (threadIdx.x == 0) add_totals(own, all_sums, all.totals);
 }
 
 __device__ void add_cross_entropy(const DeviceRows& all, DeviceRow& own, Shared& shared) {
@@ -170,6 +176,80 @@ __device__ void add_top(const DeviceRows& all, DeviceRow& own, Shared& shared) {
   own.tail_gradient = soft_gradient<DeviceMath>(element, all.terms, own.row);
 }
 
+// The entropy of softmax(row * inverse) over the classes that `mask` does not mask.
+__device__ float entropy_of(const DeviceRows& all, const float* row, const float* mask, float inverse, Shared& shared) {
+  const auto at = [&](std::int64_t i) { return mask[i] > -INFINITY ? row[i] * inverse : -INFINITY; };
+  const float log_of_all = log_sum(all.classes, at, shared);
+  float sum = 0;
+  for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads) {
+    const float log_share = at(i) - log_of_all;
+    sum -= DeviceMath::where_finite(log_share, expf(log_share) * log_share);
+  }
+  return total(sum, shared);
+}
+
+__device__ float unlikeness_of(const DeviceRows& all, const DeviceRow& own, Shared& shared) {
+  float dot = 0, student_square = 0, teacher_square = 0;
+  for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads) {
+    if (own.student[i] == -INFINITY || own.teacher[i] == -INFINITY) continue;
+    dot += own.student[i] * own.teacher[i];
+    student_square += own.student[i] * own.student[i];
+    teacher_square += own.teacher[i] * own.teacher[i];
+  }
+  dot = total(dot, shared), student_square = total(student_square, shared);
+  return unlikeness<DeviceMath>(dot, student_square, total(teacher_square, shared), static_cast<float>(all.rule.power));
+}
+
+__device__ float uncertainty_of(const DeviceRows& all, const DeviceRow& own, Shared& shared) {
+  const auto student = [&](std::int64_t i) { return own.teacher[i] > -INFINITY ? own.student[i] : -INFINITY; };
+  const float log_of_all = log_sum(all.classes, student, shared);
+  float most = -INFINITY;
+  for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads) most = fmaxf(most, student(i));
+  return uncertainty<DeviceMath>(expf(largest(most, shared) - log_of_all));
+}
+
+__device__ float entropy_difficulty_of(const DeviceRows& all, const DeviceRow& own, Shared& shared) {
+  const float inverse = 1 / static_cast<float>(all.rule.entropy_temperature);
+  float count = 0;
+  for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads)
+    count += own.student[i] > -INFINITY && own.teacher[i] > -INFINITY ? 1.0f : 0.0f;
+  const float student = entropy_of(all, own.student, own.teacher, inverse, shared);
+  const float teacher = entropy_of(all, own.teacher, own.student, inverse, shared);
+  return entropy_difficulty<DeviceMath>(student, teacher, logf(total(count, shared)));
+}
+
+__device__ float miss_of(const DeviceRows& all, const DeviceRow& own, Shared& shared) {
+  const float log_of_all = log_sum(
+      all.classes, [&](std::int64_t i) { return own.student[i]; }, shared);
+  return own.label < 0 ? NAN : 1 - expf(own.student[own.label] - log_of_all);
+}
+
+// Whether no class is left that both sides have.
+__device__ bool is_empty(const DeviceRows& all, const DeviceRow& own, Shared& shared) {
+  float most = -INFINITY;
+  for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads)
+    most = fmaxf(most, own.teacher[i] > -INFINITY ? own.student[i] : -INFINITY);
+  return largest(most, shared) == -INFINITY;
+}
+
+// As in cpu/vocabulary_temperature.inl.
+__device__ void soften_row(const DeviceRows& all, DeviceRow& own, std::int64_t index, Shared& shared) {
+  if (all.rule.measure == RowMeasure::none) return;
+  auto difficulty = static_cast<float>(all.rule.mean);
+  if (!is_empty(all, own, shared)) {
+    if (all.rule.measure == RowMeasure::unlikeness) difficulty = unlikeness_of(all, own, shared);
+    if (all.rule.measure == RowMeasure::uncertainty) difficulty = uncertainty_of(all, own, shared);
+    if (all.rule.measure == RowMeasure::entropy) difficulty = entropy_difficulty_of(all, own, shared);
+    if (all.rule.measure == RowMeasure::miss) difficulty = miss_of(all, own, shared);
+  }
+  const float temperature =
+      all.rule.given ? all.temperatures[index] : row_temperature<DeviceMath>(all.rule, difficulty);
+  __syncthreads();
+  own.terms.inverse_temperature = 1 / temperature;
+  own.factor = row_factor<DeviceMath>(all.rule, temperature, difficulty);
+  if (threadIdx.x == 0) all.temperatures[index] = temperature, all.difficulties[index] = difficulty;
+}
+
 // Adds what labels and logits make of a gradient against the teacher.
 __device__ float whole_gradient(const DeviceRows& all, const DeviceRow& own, float gradient, float z, std::int64_t i) {
   if (own.cross != 0) gradient += cross_entropy_gradient<DeviceMath>(z, own.cross, own.smoothing_each, own.row);
@@ -184,15 +264,15 @@ __device__ void put(const DeviceRows& all, float* row, std::int64_t i, float gra
 }
 
 __device__ void put_gradients(const DeviceRows& all, const DeviceRow& own) {
-  const float inverse = all.terms.inverse_temperature;
+  const float inverse = own.terms.inverse_temperature;
   for (std::int64_t first = 0; first < all.classes; first += kThreads) {
     const std::int64_t i = first + threadIdx.x;
     float gradient = 0;
     if (i < all.classes) {
       const float z = own.student[i];
       if (own.teacher != nullptr) {
-        const auto element = vocabulary_element<DeviceMath>(z, own.teacher[i], all.terms, own.row);
-        gradient = soft_gradient<DeviceMath>(element, all.terms, own.row);
+        const auto element = vocabulary_element<DeviceMath>(z, own.teacher[i], own.terms, own.row);
+        gradient = own.factor * soft_gradient<DeviceMath>(element, own.terms, own.row);
       } else if (own.top_ids != nullptr) {
         gradient = DeviceMath::where_finite(z, expf(z * inverse - own.tail_log_sum) * own.tail_gradient);
       }
@@ -221,17 +301,21 @@ __global__ void __launch_bounds__(kThreads) vocabulary_row(DeviceRows all) {
   own.student = all.student + index * all.stride;
   own.label = all.labels != nullptr ? all.labels[index] : -1;
   own.cross = own.label >= 0 ? all.terms.cross_entropy : 0.0f;
+  own.terms = all.terms;
+  own.factor = 1;
   to_logits(own.student, all.classes, all.scale, all.soft_cap);
   if (own.cross != 0) add_cross_entropy(all, own, shared);
   if (all.teacher != nullptr) {
     own.teacher = all.teacher + index * all.teacher_stride;
     to_logits(own.teacher, all.classes, all.teacher_scale, all.teacher_soft_cap);
-    if (all.terms.target_share < 1) {
+    soften_row(all, own, index, shared);
+    if (own.terms.target_share < 1) {
+      __syncthreads();  // all have measured the teacher as it is
       for (std::int64_t i = threadIdx.x; i < all.classes; i += kThreads)
-        own.teacher[i] = moved_target<DeviceMath>(own.student[i], own.teacher[i], all.terms);
+        own.teacher[i] = moved_target<DeviceMath>(own.student[i], own.teacher[i], own.terms);
       __syncthreads();
     }
-    const float inverse = all.terms.inverse_temperature;
+    const float inverse = own.terms.inverse_temperature;
     add_soft(
         all, all.classes, [&](std::int64_t i) { return own.student[i] * inverse; },
         [&](std::int64_t i) { return own.teacher[i] * inverse; }, own, shared);
@@ -276,6 +360,9 @@ VocabularyTotals vocabulary_rows_cuda(const VocabularyTile& tile) {
                        top ? top_logits.mutable_data_ptr<float>() : nullptr,
                        top ? tile.top_ids.size(1) : 0,
                        tile.terms,
+                       tile.rule,
+                       tile.rule.measure != RowMeasure::none ? tile.temperatures.mutable_data_ptr<float>() : nullptr,
+                       tile.rule.measure != RowMeasure::none ? tile.difficulties.mutable_data_ptr<float>() : nullptr,
                        tile.scale,
                        tile.soft_cap,
                        tile.teacher_scale,

@@ -31,11 +31,20 @@ struct VocabularyTerms {
   float target_share = 1;  // the teacher's part in the target's logits: above 0, at most 1
 };
 
-// Sums over rows of the losses that the terms hold, before coefficients.
+// Sums over rows of the losses that the terms hold, before coefficients; where rows have temperatures of their own,
+// each row against the teacher times its factor (row_temperature.h).
 struct VocabularyTotals {
   double forward = 0, soft_cross_entropy = 0, reverse = 0, jensen_shannon = 0, skew = 0, skew_reverse = 0;
   double total_variation = 0, cross_entropy = 0;
 };
+
+// Calls body(a's, b's) for each loss, of whatever has a member for each.
+template <class A, class B, class Body>
+constexpr void each_loss(A& a, B& b, Body body) {
+  body(a.forward, b.forward), body(a.soft_cross_entropy, b.soft_cross_entropy), body(a.reverse, b.reverse);
+  body(a.jensen_shannon, b.jensen_shannon), body(a.skew, b.skew), body(a.skew_reverse, b.skew_reverse);
+  body(a.total_variation, b.total_variation), body(a.cross_entropy, b.cross_entropy);
+}
 
 // A row's logs of sums of exponentials, and the means that gradients subtract.
 template <class Scalar>

@@ -13,6 +13,7 @@
 
 #include "core/config/fields.h"
 #include "losses/feature_configs.h"
+#include "schedules/temperature_configs.h"
 
 namespace dsd {
 
@@ -169,6 +170,7 @@ struct DecoupledKdConfig {
 struct DistConfig {
   static constexpr std::string_view kind = "dist";
   static constexpr std::string_view over_vocabulary = "forward_kl";
+  static constexpr std::string_view one_temperature = "compares a pool's examples at one temperature";
   static constexpr bool compares_examples = true;
   double inter_weight = 1.0;
   double intra_weight = 1.0;
@@ -203,6 +205,7 @@ struct ContrastiveConfig {
 struct LogitMeanSquaredErrorConfig {
   static constexpr std::string_view kind = "mean_squared_error";
   static constexpr std::string_view over_vocabulary = "forward_kl";
+  static constexpr std::string_view one_temperature = "softens nothing";
   bool standardise = false;
   static void fields(auto& self, auto& v) {
     v("standardise", self.standardise,
@@ -240,6 +243,15 @@ inline std::string_view over_vocabulary_use(const SoftLossConfig& config) {
       },
       config);
 }
+// Why no row can have a temperature of its own, or "" where each can.
+inline std::string_view one_temperature(const SoftLossConfig& config) {
+  return std::visit(
+      []<class Config>(const Config&) {
+        if constexpr (requires { Config::one_temperature; }) return Config::one_temperature;
+        else return std::string_view();
+      },
+      config);
+}
 inline bool compares_examples(const SoftLossConfig& config) {
   return std::visit(
       []<class Config>(const Config&) {
@@ -272,9 +284,9 @@ inline bool reads_labels(const SoftLossConfig& config) {
 }
 
 struct LossesConfig {
-  double soft_weight = 0.7;
-  double hard_weight = 0.3;
-  std::optional<double> temperature;
+  ScheduleConfig soft_weight = 0.7;
+  ScheduleConfig hard_weight = 0.3;
+  std::optional<TemperatureConfig> temperature;
   std::optional<SoftLossConfig> soft;
   std::optional<HardLossConfig> hard;
   std::vector<FeaturePart> features;
@@ -286,7 +298,8 @@ struct LossesConfig {
     v("hard_weight", self.hard_weight, "weight of the loss against the labels; without a teacher it counts as 1",
       Range{.min = 0});
     v("temperature", self.temperature,
-      "softens teacher and student alike; null: 2.0 for a task with labels, 3.5 over a vocabulary", positive);
+      "softens teacher and student alike: a number, a schedule, or a kind that gives each row its own by how hard it "
+      "is; null: 2.0 for a task with labels, 3.5 over a vocabulary");
     v("soft", self.soft, "loss against the teacher; null: forward_kl for classes, mean_squared_error for values");
     v("hard", self.hard, "loss against the labels; null: cross_entropy for classes, mean_squared_error for values");
     v("features", self.features,

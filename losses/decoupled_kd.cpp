@@ -38,7 +38,7 @@ Tensor DecoupledKd::sum(const LossInput& input) const {
   const auto binary = [&](const Tensor& log) { return at::cat({log.gather(-1, target), log_total(others(log))}, -1); };
   const Tensor of_target = forward_kl(compared(binary(pair.log_q), binary(pair.log_p)));
   const Tensor of_others = forward_kl(compared(others(pair.log_q), others(pair.log_p)));
-  return (of_target * config_.target_weight + of_others * config_.others_weight).sum();
+  return total(of_target * config_.target_weight + of_others * config_.others_weight, input);
 }
 
 }  // namespace dsd

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/config/fields.h"
+#include "schedules/configs.h"
 
 namespace dsd {
 
@@ -171,7 +172,7 @@ using FeatureLossConfig = std::variant<FitNetConfig, EmbeddingConfig, HiddenConf
 
 struct FeaturePart {
   FeatureLossConfig loss;
-  double weight = 1.0;
+  ScheduleConfig weight = 1.0;
   static void fields(auto& self, auto& v) {
     v("loss", self.loss, "which", Range{.required = true});
     v("weight", self.weight, "its weight in the objective", Range{.min = 0});

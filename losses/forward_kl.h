@@ -10,7 +10,9 @@ namespace dsd {
 class ForwardKl final : public SoftenedLoss<ForwardKlConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
-  Tensor sum(const LossInput& input) const override { return forward_kl(softened(input, config_.logits)).sum(); }
+  Tensor sum(const LossInput& input) const override {
+    return total(forward_kl(softened(input, config_.logits)), input);
+  }
   VocabularyTerms terms(double coefficient) const override { return {.forward = static_cast<float>(coefficient)}; }
   double of(const VocabularyTotals& totals) const override { return totals.forward; }
 };

@@ -14,7 +14,7 @@ class GeneralisedJsd final : public SoftenedLoss<GeneralisedJsdConfig> {
   Tensor sum(const LossInput& input) const override {
     const double share = config_.teacher_share;
     const Compared pair = softened(input, config_.logits);
-    return (teacher_to_mixed(pair, share) * share + student_to_mixed(pair, share) * (1 - share)).sum() * scale();
+    return total(teacher_to_mixed(pair, share) * share + student_to_mixed(pair, share) * (1 - share), input) * scale();
   }
   VocabularyTerms terms(double coefficient) const override {
     return {.jensen_shannon = static_cast<float>(coefficient * scale()),

@@ -17,6 +17,7 @@
 #include "core/types/outputs.h"
 #include "kernels/vocabulary_row.h"
 #include "losses/configs.h"
+#include "losses/temperatures.h"
 #include "schedules/schedule.h"
 
 namespace dsd {
@@ -27,7 +28,7 @@ struct LossInput {
   std::span<const Outputs> student;  // passes: clean; later a second dropout, a perturbed one
   std::span<const TeacherOutputs> teachers;
   const Batch& batch;
-  double temperature = 1;  // in force at this step
+  Temperatures temperature;  // in force at this step
   Progress progress;
 };
 
@@ -48,8 +49,9 @@ class Loss {
   virtual Wanted student_wants() const = 0;
   virtual Wanted teacher_wants() const = 0;
   virtual Reach reach() const = 0;
-  virtual double count(const Batch& batch) const = 0;    // units in this batch; 0: it has no part
-  virtual Tensor sum(const LossInput& input) const = 0;  // scalar, fp32 or float64, differentiable
+  virtual double count(const Batch& batch) const = 0;  // units in this batch; 0: it has no part
+  // Scalar, fp32 or float64, differentiable. Where rows' temperatures differ it is sum_rows (losses/temperatures.h).
+  virtual Tensor sum(const LossInput& input) const = 0;
   // What the raw value is multiplied by beside its weight, for the log: temperature squared, or 1.
   virtual double factor(double temperature) const = 0;
   // What it trains beside the student (projectors), with names of its own: by the same optimiser, saved in checkpoints,
@@ -58,6 +60,7 @@ class Loss {
 
   // Settings of its own that change as training goes, by name, as they are at this step: for the log.
   virtual std::vector<std::pair<std::string, double>> in_force() const { return {}; }
+
   // What changes from step to step: a function of the totals of the steps before, so that no cut of a batch changes it.
   virtual void after_step(const StepTotals&) {}
   virtual State state() const { return {}; }

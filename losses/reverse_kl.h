@@ -10,7 +10,9 @@ namespace dsd {
 class ReverseKl final : public SoftenedLoss<ReverseKlConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
-  Tensor sum(const LossInput& input) const override { return reverse_kl(softened(input, config_.logits)).sum(); }
+  Tensor sum(const LossInput& input) const override {
+    return total(reverse_kl(softened(input, config_.logits)), input);
+  }
   VocabularyTerms terms(double coefficient) const override { return {.reverse = static_cast<float>(coefficient)}; }
   double of(const VocabularyTotals& totals) const override { return totals.reverse; }
 };

@@ -31,13 +31,21 @@ class SoftenedLoss : public Base {
   Wanted student_wants() const final { return {}; }
   Wanted teacher_wants() const final { return {}; }
   double count(const Batch& batch) const final { return row_count(batch); }
-  double factor(double temperature) const final {
-    if constexpr (requires { config_.t_squared; }) return config_.t_squared ? temperature * temperature : 1.0;
-    else return 1.0;
-  }
+  double factor(double temperature) const final { return squares() ? temperature * temperature : 1.0; }
 
  protected:
+  // Of the losses of rows [N].
+  Tensor total(const Tensor& rows, const LossInput& input) const {
+    return sum_rows(rows, input.temperature, squares());
+  }
+
   Config config_;
+
+ private:
+  bool squares() const {
+    if constexpr (requires { config_.t_squared; }) return config_.t_squared;
+    else return false;
+  }
 };
 
 }  // namespace dsd

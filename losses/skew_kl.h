@@ -12,7 +12,7 @@ class SkewKl final : public SoftenedLoss<SkewKlConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
   Tensor sum(const LossInput& input) const override {
-    return teacher_to_mixed(softened(input, config_.logits), config_.teacher_share).sum();
+    return total(teacher_to_mixed(softened(input, config_.logits), config_.teacher_share), input);
   }
   VocabularyTerms terms(double coefficient) const override {
     return {.skew = static_cast<float>(coefficient), .teacher_share = static_cast<float>(config_.teacher_share)};
@@ -24,7 +24,7 @@ class SkewReverseKl final : public SoftenedLoss<SkewReverseKlConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
   Tensor sum(const LossInput& input) const override {
-    return student_to_mixed(softened(input, config_.logits), config_.teacher_share).sum();
+    return total(student_to_mixed(softened(input, config_.logits), config_.teacher_share), input);
   }
   VocabularyTerms terms(double coefficient) const override {
     return {.skew_reverse = static_cast<float>(coefficient),

@@ -11,7 +11,7 @@ class SoftCrossEntropy final : public SoftenedLoss<SoftCrossEntropyConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
   Tensor sum(const LossInput& input) const override {
-    return soft_cross_entropy(softened(input, config_.logits)).sum();
+    return total(soft_cross_entropy(softened(input, config_.logits)), input);
   }
   VocabularyTerms terms(double coefficient) const override {
     return {.soft_cross_entropy = static_cast<float>(coefficient)};

@@ -14,7 +14,7 @@ Tensor Taid::sum(const LossInput& input) const {
   Tensor target = teacher_logits(input);
   // At 1 the student has no part, and 0 times a masked class of it would be NaN.
   if (share_ < 1) target = student.detach() * (1 - share_) + target * share_;
-  return forward_kl(compared(student / input.temperature, target / input.temperature)).sum();
+  return total(forward_kl(compared(student / input.temperature, target / input.temperature)), input);
 }
 
 void Taid::after_step(const StepTotals& totals) {

@@ -10,7 +10,9 @@ namespace dsd {
 class TotalVariation final : public SoftenedLoss<TotalVariationConfig> {
  public:
   using SoftenedLoss::SoftenedLoss;
-  Tensor sum(const LossInput& input) const override { return total_variation(softened(input, config_.logits)).sum(); }
+  Tensor sum(const LossInput& input) const override {
+    return total(total_variation(softened(input, config_.logits)), input);
+  }
   VocabularyTerms terms(double coefficient) const override {
     return {.total_variation = static_cast<float>(coefficient)};
   }

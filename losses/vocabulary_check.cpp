@@ -27,6 +27,17 @@ void check_top(const TopK& top, const VocabularyWork& work) {
          top.temperature, temperature);
 }
 
+void check_rule(const VocabularyWork& work) {
+  if (work.rule.measure == RowMeasure::none) return;
+  if (work.teacher == nullptr || !std::holds_alternative<Scores>(*work.teacher))
+    fail("rows have temperatures of their own against a teacher's whole scores, not against its top-k");
+  for (const Tensor& each : {work.temperatures, work.difficulties})
+    if (!each.defined() || each.numel() != row_count(*work.student))
+      fail("a walk needs room for the temperature and the difficulty of each row");
+  if (work.rule.measure == RowMeasure::miss && !work.labels.defined())
+    fail("a temperature by class needs labels that are classes");
+}
+
 void check_labels(const VocabularyWork& work) {
   if (!work.labels.defined() || work.labels.numel() == 0) return;
   if (work.labels.size(0) != row_count(*work.student))
@@ -58,6 +69,7 @@ std::int64_t class_count(const Scores& scores) {
 CheckedTeacher checked_teacher(const VocabularyWork& work) {
   if (work.tile_rows < 1) fail("a walk over a vocabulary takes tiles of at least one row, not {}", work.tile_rows);
   check_labels(work);
+  check_rule(work);
   const VocabularyTerms& terms = work.terms;
   if (terms.cross_entropy != 0 && !work.labels.defined()) fail("cross_entropy needs labels that are classes");
   if (!reads_teacher(terms)) return {};

@@ -97,6 +97,13 @@ void set_teacher(VocabularyTile& tile, const CheckedTeacher& teacher, std::int64
   }
 }
 
+void set_rule(VocabularyTile& tile, const VocabularyWork& work, std::int64_t first, std::int64_t count) {
+  tile.rule = work.rule;
+  if (work.rule.measure == RowMeasure::none) return;
+  tile.temperatures = work.temperatures.narrow(0, first, count);
+  tile.difficulties = work.difficulties.narrow(0, first, count);
+}
+
 VocabularyTotals walk(const VocabularyWork& work, const CheckedTeacher& teacher, const Backward& backward) {
   const Scores& student = *work.student;
   const std::int64_t rows = student.hidden.size(0), classes = class_count(student);
@@ -107,7 +114,8 @@ VocabularyTotals walk(const VocabularyWork& work, const CheckedTeacher& teacher,
     multiply_out(student, first, tile.student);
     tile.scale = student.scale, tile.soft_cap = student.soft_cap;
     set_teacher(tile, teacher, first, count);
-    if (work.terms.cross_entropy != 0) tile.labels = work.labels.narrow(0, first, count).to(at::kInt).contiguous();
+    set_rule(tile, work, first, count);
+    if (work.labels.defined()) tile.labels = work.labels.narrow(0, first, count).to(at::kInt).contiguous();
     tile.wants_gradient = backward.wanted();
     tile.bf16 = head_matrix(student).scalar_type() == at::kBFloat16;
     all += vocabulary_rows(tile);

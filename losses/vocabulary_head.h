@@ -13,12 +13,17 @@ struct VocabularyWork {
   const Scores* student = nullptr;  // lazy
   // Lazy scores (of any hidden width), dense ones or a top k at the terms' temperature; null where no term reads it.
   const Target* teacher = nullptr;
-  Tensor labels;                 // [N] int32, -1 none; undefined where there is no cross-entropy
-  VocabularyTerms terms;         // coefficients as the objective scales them: the gradient is final
+  Tensor labels;          // [N] int32, -1 none; undefined where there is no cross-entropy
+  VocabularyTerms terms;  // coefficients as the objective scales them: the gradient is final
+  // Rows' own temperatures where the rule measures (the terms' stands for the others): [N] fp32 each, read where the
+  // rule says that they are given and written where not; difficulties are written.
+  RowTemperature rule;
+  Tensor temperatures, difficulties;
   std::int64_t tile_rows = 192;  // memory: so many rows of V floats, twice against a teacher's scores
 };
 
-// The sum of the terms, each times its coefficient, a scalar whose backward must be called with a gradient of 1; sets
+// The sum of the terms, each times its coefficient and, with a rule that measures, each row against the teacher times
+// its own factor, a scalar whose backward must be called with a gradient of 1; sets
 // `totals` to the sums before coefficients. Scores::classes says how many classes are real: what weights and dense
 // scores hold beyond is padding. Error where the real ones of the two sides differ.
 Tensor vocabulary_loss(const VocabularyWork& work, VocabularyTotals* totals);

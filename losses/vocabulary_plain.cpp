@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "losses/compared.h"
+#include "losses/temperatures.h"
 #include "losses/vocabulary_head.h"
 
 namespace dsd {
@@ -20,10 +21,11 @@ Compared against_top(const Tensor& student, const TopK& top) {
   return compared(at::cat({own, tail}, -1), teacher.to(student.device(), student.scalar_type()));
 }
 
-Compared against_scores(const Tensor& student, const Tensor& teacher, const VocabularyTerms& terms) {
-  const auto inverse = static_cast<double>(terms.inverse_temperature), share = static_cast<double>(terms.target_share);
+Compared against_scores(const Tensor& student, const Tensor& teacher, const Temperatures& temperatures,
+                        const VocabularyTerms& terms) {
+  const auto share = static_cast<double>(terms.target_share);
   const Tensor target = share < 1 ? student.detach() * (1 - share) + teacher * share : teacher;
-  return compared(student * inverse, target * inverse);
+  return compared(student / temperatures, target / temperatures);
 }
 
 // Of each row; undefined where the terms do not ask for it.
@@ -53,6 +55,17 @@ Tensor labelled_rows(const Tensor& logits, const Tensor& labels, double smoothin
   return at::where(labels >= 0, row, at::zeros({}, row.options()));
 }
 
+// What the walk does row by row, for all rows at once.
+Temperatures own_temperatures(const VocabularyWork& work, const Tensor& student, const Tensor& teacher) {
+  const Tensor difficulties = row_difficulties(work.rule, student.detach(), teacher, work.labels);
+  Temperatures result;
+  result.rows = work.rule.given ? work.temperatures.to(student.options()) : row_temperatures(work.rule, difficulties);
+  if (work.rule.weighs) result.weights = difficulties;
+  work.temperatures.copy_(result.rows);
+  work.difficulties.copy_(difficulties);
+  return result;
+}
+
 }  // namespace
 
 Tensor dense_rows(const Scores& scores, std::int64_t first, std::int64_t count) {
@@ -76,17 +89,23 @@ Tensor plain::vocabulary_loss(const VocabularyWork& work, VocabularyTotals* tota
   const CheckedTeacher teacher = checked_teacher(work);
   const std::int64_t rows = work.student->hidden.size(0);
   const Tensor logits = dense_rows(*work.student, 0, rows);
+  Temperatures temperatures(1 / static_cast<double>(terms.inverse_temperature));
   LossRows sums;
-  if (teacher.top != nullptr)
-    sums = rows_of(against_top(logits * static_cast<double>(terms.inverse_temperature), *teacher.top), terms);
-  if (teacher.scores != nullptr)
-    sums = rows_of(against_scores(logits, dense_rows(*teacher.scores, 0, rows).to(logits.options()), terms), terms);
+  if (teacher.top != nullptr) sums = rows_of(against_top(logits / temperatures, *teacher.top), terms);
+  if (teacher.scores != nullptr) {
+    const Tensor other = dense_rows(*teacher.scores, 0, rows).to(logits.options());
+    if (work.rule.measure != RowMeasure::none) temperatures = own_temperatures(work, logits, other);
+    sums = rows_of(against_scores(logits, other, temperatures, terms), terms);
+  }
+  each_loss(sums, sums, [&](Tensor& each, Tensor&) {
+    if (each.defined()) each = sum_rows(each, temperatures, work.rule.squared);
+  });
   if (terms.cross_entropy != 0)
-    sums.cross_entropy = labelled_rows(logits, work.labels, static_cast<double>(terms.label_smoothing));
+    sums.cross_entropy = labelled_rows(logits, work.labels, static_cast<double>(terms.label_smoothing)).sum();
   Tensor loss = at::zeros({}, logits.options());
   VocabularyTotals all;
-  each_loss(terms, sums, [&](float coefficient, Tensor& row) {
-    if (row.defined()) loss = loss + (row = row.sum()) * static_cast<double>(coefficient);
+  each_loss(terms, sums, [&](float coefficient, const Tensor& sum) {
+    if (sum.defined()) loss = loss + sum * static_cast<double>(coefficient);
   });
   each_loss(sums, all, [](const Tensor& sum, double& total) {
     if (sum.defined()) total = sum.item<double>();

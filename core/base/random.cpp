@@ -3,6 +3,7 @@
 #include <cmath>
 #include <numbers>
 #include <numeric>
+#include <unordered_set>
 #include <utility>
 
 namespace dsd {
@@ -17,6 +18,13 @@ std::uint64_t split_mix(std::uint64_t x) {
 
 std::array<std::uint32_t, 4> counter_of(std::uint64_t index) {
   return {static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(index >> 32), 0, 0};
+}
+
+// One of 0..n-1: 64 random bits scaled; the bias is below 2^-30 for any file that fits a disk.
+std::int64_t below(std::int64_t n, std::int64_t index, std::array<std::uint32_t, 2> words) {
+  const auto random = philox(counter_of(static_cast<std::uint64_t>(index)), words);
+  const auto bits = std::uint64_t{random[0]} << 32 | random[1];
+  return static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(n)) >> 64);
 }
 
 }  // namespace
@@ -44,14 +52,22 @@ std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key) {
   std::iota(order.begin(), order.end(), 0);
   const auto words = philox_key(key);
   for (std::int64_t i = n - 1; i > 0; --i) {
-    const auto random = philox(counter_of(static_cast<std::uint64_t>(i)), words);
-    // 64 random bits scaled to 0..i: the bias is below 2^-30 for any file that fits a disk.
-    const auto bits = std::uint64_t{random[0]} << 32 | random[1];
-    const auto j =
-        static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(i + 1)) >> 64);
+    const std::int64_t j = below(i + 1, i, words);
     std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(j)]);
   }
   return order;
+}
+
+std::vector<std::int64_t> some_of(std::int64_t n, std::int64_t count, const RandomKey& key) {
+  std::vector<std::int64_t> chosen;
+  std::unordered_set<std::int64_t> taken;
+  const auto words = philox_key(key);
+  for (std::int64_t last = n - count; last < n; ++last) {
+    const std::int64_t drawn = below(last + 1, last, words);
+    chosen.push_back(taken.insert(drawn).second ? drawn : last);
+    taken.insert(chosen.back());
+  }
+  return chosen;
 }
 
 std::vector<float> normal_numbers(std::int64_t n, double deviation, const RandomKey& key) {

@@ -35,6 +35,10 @@ std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::a
 // A random order of 0..n-1 (Fisher-Yates).
 std::vector<std::int64_t> permutation(std::int64_t n, const RandomKey& key);
 
+// `count` of 0..n-1, each at most once and each set of them as likely (Floyd 1987, "A sample of brilliance"); count <=
+// n.
+std::vector<std::int64_t> some_of(std::int64_t n, std::int64_t count, const RandomKey& key);
+
 // n normal numbers of mean 0 and the given deviation (Box-Muller in double, rounded to float).
 std::vector<float> normal_numbers(std::int64_t n, double deviation, const RandomKey& key);
 

@@ -41,17 +41,28 @@ Sample sample_of(const ListSlot& list) {
   return {owner, list.type->append(owner.get())};
 }
 
+std::string type_text(const Slot& slot, const Range& range);
+
+std::string choice_text(const ChoiceSlot& choice) {
+  const std::string kinds = fmt::format("mapping with a kind ({})", fmt::join(choice.type->kinds, ", "));
+  if (choice.type->shorthand == choice.type->kinds.size()) return kinds;
+  const auto owner = choice.type->fresh();
+  const Field only = choice.type->emplace(owner.get(), choice.type->shorthand).fields.at(0);
+  return type_text(only.slot, only.range) + " or " + kinds;
+}
+
 std::string type_text(const Slot& slot, const Range& range) {
   if (std::holds_alternative<bool*>(slot)) return "true or false";
   if (std::holds_alternative<std::int64_t*>(slot)) return "whole number" + range_text(range, true);
   if (std::holds_alternative<double*>(slot)) return "number" + range_text(range, false);
   if (std::holds_alternative<std::string*>(slot)) return "text";
+  if (const auto* own = std::get_if<GrammarSlot>(&slot))
+    return std::string(own->type->grammar->name) + range_text(range, false);
   if (const auto* named = std::get_if<EnumSlot>(&slot)) return fmt::format("{}", fmt::join(named->type->names, " or "));
   if (const auto* optional = std::get_if<OptionalSlot>(&slot))
     return type_text(sample_of(*optional).slot, range) + " or null";
   if (const auto* list = std::get_if<ListSlot>(&slot)) return "list of " + type_text(sample_of(*list).slot, range);
-  if (const auto* choice = std::get_if<ChoiceSlot>(&slot))
-    return fmt::format("mapping with a kind ({})", fmt::join(choice->type->kinds, ", "));
+  if (const auto* choice = std::get_if<ChoiceSlot>(&slot)) return choice_text(*choice);
   return "mapping";
 }
 
@@ -101,6 +112,8 @@ class Explainer {
       map(*fields, path, indent);
     } else if (const auto* choice = std::get_if<ChoiceSlot>(&slot)) {
       alternatives(*choice, path, indent + 2);
+    } else if (const auto* own = std::get_if<GrammarSlot>(&slot)) {
+      if (is_shown(path)) forms(*own->type, path, indent + 2);
     } else if (const auto* optional = std::get_if<OptionalSlot>(&slot)) {
       const Sample sample = sample_of(*optional);
       inside(sample.slot, path, indent);
@@ -110,15 +123,21 @@ class Explainer {
     }
   }
 
-  // The same choice stands at several keys; its alternatives are told at the first that is shown.
+  // What several keys share is told at the first that is shown, and the others say where.
+  bool told_before(const void* type, std::string_view what, const std::string& path, int indent) {
+    const auto [told, first] = told_.emplace(type, path);
+    if (!first) out += fmt::format("{:{}}- {} as for `{}`\n", "", indent, what, told->second);
+    return !first;
+  }
+
+  void forms(const GrammarType& type, const std::string& path, int indent) {
+    if (told_before(&type, type.grammar->name, path, indent)) return;
+    for (const auto& [form, meaning] : type.grammar->forms)
+      out += fmt::format("{:{}}- `{}`: {}\n", "", indent, form, meaning);
+  }
+
   void alternatives(const ChoiceSlot& choice, const std::string& path, int indent) {
-    if (is_shown(path)) {
-      const auto [told, first] = told_.emplace(choice.type, path);
-      if (!first) {
-        out += fmt::format("{:{}}- kinds and their keys as for `{}`\n", "", indent, told->second);
-        return;
-      }
-    }
+    if (is_shown(path) && told_before(choice.type, "kinds and their keys", path, indent)) return;
     // Alternatives are seen in a value of their own, made anew for each: the default must stay as it is.
     for (std::size_t i = 0; i < choice.type->kinds.size(); ++i) {
       const auto owner = choice.type->fresh();

@@ -1,7 +1,7 @@
 #pragma once
 // `--set a.b=c`: sets keys in a recipe's tree before it is read, so that an override is checked as the file is. The
-// value is YAML (`[0, 2]`, `null`, `{kind: cosine}`); a later override wins; keys on the way are made where they are
-// missing.
+// value is YAML (`[0, 2]`, `null`, `{kind: reverse_kl}`); a later override wins; keys on the way are made where they
+// are missing.
 
 #include <span>
 #include <string>

@@ -102,6 +102,10 @@ class Reader {
 
   void read(const Value& value, ChoiceSlot& choice) {
     const auto kinds = choice.type->kinds;
+    if (value.node.kind == Node::Kind::scalar && choice.type->shorthand < kinds.size()) {
+      Field only = choice.type->emplace(choice.value, choice.type->shorthand).fields.at(0);
+      return read_slot({value.node, value.key, value.path, only.range}, only.slot);
+    }
     if (value.node.kind != Node::Kind::map)
       return add_wrong(value, fmt::format("a mapping with a 'kind' ({})", fmt::join(kinds, ", ")));
     MapSlot fields;
@@ -155,6 +159,20 @@ class Reader {
     read_slot(inside, slot);
   }
 
+  // A number in quotes is text here as elsewhere.
+  void read(const Value& value, GrammarSlot& own) {
+    const Grammar& grammar = *own.type->grammar;
+    const Node& node = value.node;
+    const std::string wanted = fmt::format("a {} ({})", grammar.name, grammar.example);
+    if (node.kind != Node::Kind::scalar || (node.quoted && reads_as_number(node.scalar)))
+      return add_wrong(value, wanted);
+    const auto fault = own.type->read(own.value, node.scalar, value.range);
+    if (!fault) return;
+    if (fault->text.empty()) return add_wrong(value, wanted);
+    if (fault->column == 0) return add(node.mark, "{} {}", name(value.path), fault->text);
+    add(node.mark, "{} is '{}': column {} {}", name(value.path), clipped(node.scalar), fault->column, fault->text);
+  }
+
   void read(const Value& value, EnumSlot& named) {
     if (const auto index = name_index(value, named.type->names)) named.type->set(named.value, *index);
   }
@@ -206,11 +224,8 @@ class Reader {
       return add(value.node.mark, "{} is {}, which does not fit into 64 bits", name(value.path), shown);
     if (!whole || error != std::errc{} || !std::isfinite(static_cast<double>(read))) return add_wrong(value, wanted);
     const auto number = static_cast<double>(read);
-    const Range& range = value.range;
-    if (number < range.min || (range.open_min && number == range.min))
-      return add(value.node.mark, "{} must be {} {}, got {}", name(value.path), range.open_min ? ">" : ">=", range.min,
-                 shown);
-    if (number > range.max) return add(value.node.mark, "{} must be <= {}, got {}", name(value.path), range.max, shown);
+    if (const auto fault = range_fault(value.range, number, shown))
+      return add(value.node.mark, "{} {}", name(value.path), *fault);
     *out = read;
   }
 

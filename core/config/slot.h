@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -31,6 +32,16 @@ struct EnumSlot {
   const EnumType* type;
 };
 
+struct GrammarType {
+  const Grammar* grammar;
+  std::optional<GrammarFault> (*read)(void*, std::string_view, const Range&);
+  std::string (*write)(const void*);
+};
+struct GrammarSlot {
+  void* value;
+  const GrammarType* type;
+};
+
 struct OptionalType;
 struct OptionalSlot {
   void* value;
@@ -43,9 +54,11 @@ struct ListSlot {
   const ListType* type;
 };
 
-// One of several structs, told apart by `kind`.
+// One of several structs, told apart by `kind`. One of them may name its only key as `shorthand`: that key's value then
+// stands for the whole.
 struct ChoiceType {
   std::span<const std::string_view> kinds;
+  std::size_t shorthand;  // which kind; kinds.size(): none
   std::size_t (*get)(const void*);
   MapSlot (*fields)(void*);  // of the alternative that holds
   MapSlot (*emplace)(void*, std::size_t);
@@ -56,8 +69,8 @@ struct ChoiceSlot {
   const ChoiceType* type;
 };
 
-using Slot =
-    std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, OptionalSlot, ListSlot, ChoiceSlot, MapSlot>;
+using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, GrammarSlot, OptionalSlot, ListSlot,
+                          ChoiceSlot, MapSlot>;
 
 struct Field {
   std::string_view key, help;
@@ -103,6 +116,15 @@ struct EnumTable {
   static constexpr EnumType type{names, get, set};
 };
 
+template <Grammatical T>
+struct GrammarTable {
+  static std::optional<GrammarFault> read(void* value, std::string_view text, const Range& range) {
+    return static_cast<T*>(value)->read(text, range);
+  }
+  static std::string write(const void* value) { return static_cast<const T*>(value)->text(); }
+  static constexpr GrammarType type{&T::grammar, read, write};
+};
+
 template <Optional T>
 struct OptionalTable {
   static T& of(void* value) { return *static_cast<T*>(value); }
@@ -141,7 +163,16 @@ struct ChoiceTable<std::variant<Ts...>> {
     return fields(value);
   }
   static std::shared_ptr<void> fresh() { return std::make_shared<T>(); }
-  static constexpr ChoiceType type{kinds, get, fields, emplace, fresh};
+  static constexpr std::size_t shorthand = [] {
+    std::size_t i = 0;
+    const auto none = [&i]<class One>(std::type_identity<One>) {
+      if constexpr (requires { One::shorthand; }) return false;
+      return ++i > 0;
+    };
+    static_cast<void>((none(std::type_identity<Ts>{}) && ...));
+    return i;
+  }();
+  static constexpr ChoiceType type{kinds, shorthand, get, fields, emplace, fresh};
 };
 
 template <class T>
@@ -150,6 +181,7 @@ Slot slot_of(T& value) {
   else if constexpr (Optional<T>) return OptionalSlot{&value, &OptionalTable<T>::type};
   else if constexpr (List<T>) return ListSlot{&value, &ListTable<T>::type};
   else if constexpr (NamedEnum<T>) return EnumSlot{&value, &EnumTable<T>::type};
+  else if constexpr (Grammatical<T>) return GrammarSlot{&value, &GrammarTable<T>::type};
   else if constexpr (Described<T>) return describe_fields(value);
   else return &value;
 }
@@ -169,6 +201,15 @@ MapSlot describe_fields(T& value) {
   T::fields(value, collector);
   return map;
 }
+
+// Whether what a choice holds is written as the value of its one key.
+inline bool has_shorthand(const ChoiceSlot& choice) { return choice.type->get(choice.value) == choice.type->shorthand; }
+
+// "must be > 0, got 0" where a number is outside its range.
+std::optional<std::string> range_fault(const Range& range, double number, std::string_view shown);
+
+// Whether a YAML reader takes an unquoted text for a number.
+bool reads_as_number(std::string_view text);
 
 // The shortest text that reads as the same number; with a point or an exponent, so that it shows as one.
 std::string number_text(double value);

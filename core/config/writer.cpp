@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 
 namespace dsd {
 namespace {
@@ -21,13 +20,6 @@ std::string quoted(std::string_view text) {
   return out + '"';
 }
 
-bool reads_as_number(std::string_view text) {
-  if (text.starts_with('+')) text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  return end == text.data() + text.size() && error != std::errc::invalid_argument;
-}
-
 class InlineWriter {
  public:
   std::string operator()(bool* value) const { return *value ? "true" : "false"; }
@@ -35,6 +27,10 @@ class InlineWriter {
   std::string operator()(double* value) const { return number_text(*value); }
   std::string operator()(std::string* value) const { return quoted_if_needed(*value); }
   std::string operator()(EnumSlot& named) const { return std::string(named.type->names[named.type->get(named.value)]); }
+  std::string operator()(GrammarSlot& own) const {
+    const std::string text = own.type->write(own.value);
+    return reads_as_number(text) ? text : quoted_if_needed(text);
+  }
   std::string operator()(OptionalSlot& optional) const {
     return optional.type->has(optional.value) ? write_inline(optional.type->get(optional.value)) : "null";
   }
@@ -45,6 +41,7 @@ class InlineWriter {
     return out + "]";
   }
   std::string operator()(ChoiceSlot& choice) const {
+    if (has_shorthand(choice)) return write_inline(choice.type->fields(choice.value).fields.at(0).slot);
     const auto kind = choice.type->kinds[choice.type->get(choice.value)];
     return map(fmt::format("kind: {}", kind), choice.type->fields(choice.value));
   }
@@ -80,7 +77,7 @@ class BlockWriter {
       out_ += '\n';
       return write_map(*map, indent);
     }
-    if (auto* choice = std::get_if<ChoiceSlot>(&slot)) {
+    if (auto* choice = std::get_if<ChoiceSlot>(&slot); choice && !has_shorthand(*choice)) {
       out_ += fmt::format("\n{:{}}kind: {}\n", "", indent, choice->type->kinds[choice->type->get(choice->value)]);
       MapSlot fields = choice->type->fields(choice->value);
       return write_map(fields, indent);

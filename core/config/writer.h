@@ -11,7 +11,7 @@ namespace dsd {
 
 std::string write_tree(MapSlot fields);
 
-// A value as it stands behind its key, on one line: `32`, `[0, 2]`, `null`, `{kind: linear, from: 1.0, ...}`.
+// A value as it stands behind its key, on one line: `32`, `[0, 2]`, `null`, `{kind: forward_kl, t_squared: true}`.
 std::string write_inline(Slot slot);
 
 // Text as a YAML scalar: in double quotes where it would else read as something other than this text.

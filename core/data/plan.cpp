@@ -24,6 +24,12 @@ Plan::Plan(const Dataset& data, std::int64_t batch, std::uint64_t seed) : data_(
     fail("{} training examples are more than one run can hold; split them", data.size());
 }
 
+void Plan::follow(Curriculum curriculum) {
+  if (std::ssize(curriculum.easiest_first) != data_->size())
+    fail("a curriculum of {} examples for {}", curriculum.easiest_first.size(), data_->size());
+  curriculum_ = std::move(curriculum);
+}
+
 std::int64_t Plan::steps_per_epoch() const { return (data_->size() + batch_ - 1) / batch_; }
 
 void Plan::order_epoch(std::int64_t epoch) {
@@ -45,6 +51,8 @@ void Plan::order_epoch(std::int64_t epoch) {
 }
 
 std::vector<std::int64_t> Plan::step(std::int64_t index) {
+  if (curriculum_ && within_competence(*curriculum_, batch_, index) < data_->size())
+    return drawn(*curriculum_, batch_, seed_, index);
   const std::int64_t epoch = index / steps_per_epoch();
   if (epoch != epoch_) order_epoch(epoch);
   const std::int64_t begin = steps_[static_cast<std::size_t>(index % steps_per_epoch())] * batch_;

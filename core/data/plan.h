@@ -1,13 +1,16 @@
 #pragma once
 // The order of examples: a pure function of (seed, epoch), so that resume needs no state. The examples of an epoch are
 // shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the
-// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike. Pools, whose examples losses
-// compare with one another, are consecutive examples of a step: a function of (seed, epoch) too.
+// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike. While a curriculum lasts, a
+// step draws from the easiest examples instead. Pools, whose examples losses compare with one another, are consecutive
+// examples of a step: a function of (seed, epoch) too.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
+#include "core/data/curriculum.h"
 #include "core/data/dataset.h"
 
 namespace dsd {
@@ -16,6 +19,9 @@ class Plan {
  public:
   // `batch` examples in a step; the last step of an epoch may be smaller. `data` outlives the plan.
   Plan(const Dataset& data, std::int64_t batch, std::uint64_t seed);
+
+  // `curriculum` orders every example of the data.
+  void follow(Curriculum curriculum);
 
   std::int64_t steps_per_epoch() const;
   // The examples of a step, counted from 0 over the whole run, in the order that places are given in.
@@ -27,6 +33,7 @@ class Plan {
   const Dataset* data_;
   std::int64_t batch_;
   std::uint64_t seed_;
+  std::optional<Curriculum> curriculum_;
   std::int64_t epoch_ = -1;
   std::vector<std::int32_t> order_;  // the examples of the epoch at hand, step by step
   std::vector<std::int32_t> steps_;  // which piece of them each step takes

@@ -6,44 +6,19 @@
 #include <set>
 
 #include "core/recipe/check_features.h"
+#include "core/recipe/check_losses.h"
+#include "core/recipe/faults.h"
 #include "core/recipe/task_names.h"
+#include "schedules/schedule.h"
 
 namespace dsd {
 namespace {
 
-using Faults = std::vector<RuleFault>;
-
-template <class... Args>
-void add(Faults& faults, std::string path, fmt::format_string<Args...> text, Args&&... args) {
-  faults.push_back({std::move(path), fmt::format(text, std::forward<Args>(args)...)});
-}
-
-// Whether a schedule is 0 from the first step to the last.
-bool is_zero(const ScheduleConfig& schedule) {
-  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule)) return constant->value == 0;
-  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return linear->from == 0 && linear->to == 0;
-  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return cosine->from == 0 && cosine->to == 0;
-  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
-    return rise->from == 0 && (rise->to == 0 || rise->stages == 1);
-  return false;
-}
-
-bool is_zero(const std::optional<ScheduleConfig>& schedule, double constant) {
-  return schedule ? is_zero(*schedule) : constant == 0;
-}
-
-// The key of a temperature schedule that leads to 0, or "".
-std::string key_that_reaches_zero(const ScheduleConfig& schedule) {
-  const auto ends = [](const auto& s) {
-    return s.warm_up > 0 ? "warm_up" : s.from == 0 ? "from" : s.to == 0 ? "to" : "";
-  };
-  if (const auto* constant = std::get_if<ConstantSchedule>(&schedule))
-    return constant->warm_up > 0 ? "warm_up" : constant->value == 0 ? "value" : "";
-  if (const auto* linear = std::get_if<LinearSchedule>(&schedule)) return ends(*linear);
-  if (const auto* cosine = std::get_if<CosineSchedule>(&schedule)) return ends(*cosine);
-  if (const auto* rise = std::get_if<StageRiseSchedule>(&schedule))
-    return rise->from == 0 ? "from" : rise->to == 0 ? "to" : "";
-  return "";
+// Whether a temperature is the same for every row at every step.
+bool is_fixed(const std::optional<TemperatureConfig>& temperature) {
+  if (!temperature) return true;
+  const auto* scheduled = std::get_if<ScheduledTemperature>(&*temperature);
+  return scheduled != nullptr && is_fixed(scheduled->value);
 }
 
 void check_labels(const std::vector<std::string>& labels, const std::string& path, Faults& faults) {
@@ -139,10 +114,11 @@ void check_memory(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "teacher.store",
         "'teacher.store' names a file to remember the teacher in, but 'teacher.remember' is "
         "false");
-  if (teacher.keep == TeacherKeep::top_k && recipe.schedules.temperature)
+  if (teacher.keep == TeacherKeep::top_k && !is_fixed(recipe.losses.temperature))
     add(faults, "teacher.keep",
-        "'keep: top_k' remembers the likeliest tokens at one temperature, and 'schedules.temperature' changes it; keep "
-        "hidden states, or fix 'losses.temperature'");
+        "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep "
+        "hidden "
+        "states, or fix it");
 }
 
 void check_data(const Recipe& recipe, const TaskName& task, Faults& faults) {
@@ -187,6 +163,18 @@ void check_preset(const Recipe& recipe, Faults& faults) {
     add(faults, "student.preset", "'student.preset' needs 'student.tokenizer', the folder of a tokenizer");
 }
 
+void check_curriculum(const Recipe& recipe, const TaskName& task, Faults& faults) {
+  const auto& curriculum = recipe.data.curriculum;
+  if (!curriculum || curriculum->by == Difficulty::length) return;
+  if (!recipe.teacher.path || (is_zero(recipe.losses.soft_weight) && !has_features(recipe.losses)))
+    add(faults, "data.curriculum", "a curriculum by the teacher needs one that is learned from; use 'by: length'");
+  else if (task.kind == TaskKind::values && curriculum->by == Difficulty::teacher_entropy)
+    add(faults, "data.curriculum", "task '{}' has numbers, which have no entropy; use 'by: teacher_loss'", task.name);
+  else if (recipe.teacher.keep == TeacherKeep::top_k)
+    add(faults, "data.curriculum",
+        "a curriculum by the teacher needs its whole scores, and 'teacher.keep' is top_k; use 'by: length'");
+}
+
 void check_student(const Recipe& recipe, Faults& faults) {
   const auto& student = recipe.student;
   check_preset(recipe, faults);
@@ -204,101 +192,9 @@ void check_student(const Recipe& recipe, Faults& faults) {
         *student.heads);
 }
 
-// What a loss against the teacher asks of the task.
-void check_soft_loss(const Recipe& recipe, const SoftLossConfig& soft, const TaskName& task, Faults& faults) {
-  const auto name = std::visit([](const auto& loss) { return loss.kind; }, soft);
-  const LogitsConfig logits = logits_of(soft);
-  const bool corrects = logits.correct_teacher != TeacherCorrection::none;
-  if (task.kind == TaskKind::values) {
-    if (!std::holds_alternative<LogitMeanSquaredErrorConfig>(soft))
-      add(faults, "losses.soft", "task '{}' has numbers, and {} compares classes; use mean_squared_error", task.name,
-          name);
-    else if (logits.standardise)
-      add(faults, "losses.soft.standardise",
-          "task '{}' has one number a row, which standardising makes 0; remove 'standardise'", task.name);
-  }
-  if (task.kind != TaskKind::next_token) return;
-  if (const auto instead = over_vocabulary_use(soft); !instead.empty())
-    add(faults, "losses.soft", "task '{}' never has all its scores at once, and {} asks for them; use {}", task.name,
-        name, instead);
-  else if (logits.standardise || corrects)
-    add(faults, logits.standardise ? "losses.soft.standardise" : "losses.soft.correct_teacher",
-        "task '{}' never has all its scores at once, and '{}' asks for them; use {} without it", task.name,
-        logits.standardise ? "standardise" : "correct_teacher", name);
-  if (std::holds_alternative<TaidConfig>(soft) && recipe.teacher.keep == TeacherKeep::top_k)
-    add(faults, "teacher.keep",
-        "'keep: top_k' remembers the likeliest tokens, and taid mixes all scores with the student's; keep hidden "
-        "states");
-}
-
-// Settings of a loss against the teacher that contradict one another.
-void check_own_settings(const SoftLossConfig& soft, Faults& faults) {
-  const auto need_weight = [&](std::string_view name, double first, double second) {
-    if (first == 0 && second == 0)
-      add(faults, "losses.soft", "both weights of {} are 0: there is nothing to minimise", name);
-  };
-  if (const auto* decoupled = std::get_if<DecoupledKdConfig>(&soft))
-    need_weight(decoupled->kind, decoupled->target_weight, decoupled->others_weight);
-  if (const auto* dist = std::get_if<DistConfig>(&soft))
-    need_weight(dist->kind, dist->inter_weight, dist->intra_weight);
-  if (const auto* taid = std::get_if<TaidConfig>(&soft); taid != nullptr && taid->from > taid->to)
-    add(faults, "losses.soft.from", "'losses.soft.from' {} is above 'losses.soft.to' {}", taid->from, taid->to);
-  const LogitsConfig logits = logits_of(soft);
-  if (logits.margin != LogitsConfig().margin && logits.correct_teacher != TeacherCorrection::mft)
-    add(faults, "losses.soft.margin", "'losses.soft.margin' is for 'correct_teacher: mft'; remove it");
-}
-
-// Pools of examples that losses compare.
-void check_pool(const Recipe& recipe, Faults& faults) {
-  const auto& losses = recipe.losses;
-  if (!losses.soft || !compares_examples(*losses.soft)) {
-    if (losses.pool) add(faults, "losses.pool", "'losses.pool' is for dist and contrastive; remove it");
-    return;
-  }
-  const std::int64_t batch = recipe.train.batch, pool = pool_size(losses, batch);
-  if (batch % pool != 0)
-    add(faults, "losses.pool", "'train.batch' {} is no whole number of pools of 'losses.pool' {}", batch, pool);
-  else if (pool < 2)
-    add(faults, "train.batch", "'train.batch' is 1, and the loss compares examples of a step; raise it");
-  else if (pool * recipe.data.max_length > recipe.train.tokens)
-    add(faults, losses.pool ? "losses.pool" : "train.tokens",
-        "a pool of {} examples of 'data.max_length' {} must fit 'train.tokens' {}; raise it, or give a smaller "
-        "'losses.pool'",
-        pool, recipe.data.max_length, recipe.train.tokens);
-}
-
-void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
-  const auto& losses = recipe.losses;
-  const bool values = task.kind == TaskKind::values;
-  if (losses.soft) {
-    check_soft_loss(recipe, *losses.soft, task, faults);
-    check_own_settings(*losses.soft, faults);
-  }
-  check_pool(recipe, faults);
-  if (values && losses.hard && std::holds_alternative<CrossEntropyConfig>(*losses.hard))
-    add(faults, "losses.hard", "task '{}' has numbers, and cross_entropy is for classes; use mean_squared_error",
-        task.name);
-  if (!values && losses.hard && std::holds_alternative<MeanSquaredErrorConfig>(*losses.hard))
-    add(faults, "losses.hard", "task '{}' has {}, and mean_squared_error is for numbers; use cross_entropy", task.name,
-        task.kind == TaskKind::next_token ? "tokens" : "classes");
-  if (recipe.teacher.path && is_zero(recipe.schedules.soft_weight, losses.soft_weight) &&
-      is_zero(recipe.schedules.hard_weight, losses.hard_weight) && !has_features(losses)) {
-    const bool features = !losses.features.empty();
-    add(faults, "losses.soft_weight", "the soft and the hard weight{} 0: there is nothing to minimise",
-        features ? ", and those of all losses on features, are" : " are both");
-  }
-}
-
 void check_schedules(const Recipe& recipe, Faults& faults) {
-  const auto& schedules = recipe.schedules;
-  if (is_zero(schedules.learning_rate))
+  if (is_zero(recipe.schedules.learning_rate))
     add(faults, "schedules.learning_rate", "'schedules.learning_rate' is 0 throughout: nothing would be learnt");
-  if (!schedules.temperature) return;
-  if (recipe.losses.temperature)
-    add(faults, "schedules.temperature", "'schedules.temperature' and 'losses.temperature' are both given; keep one");
-  if (const auto key = key_that_reaches_zero(*schedules.temperature); !key.empty())
-    add(faults, "schedules.temperature." + key,
-        "'schedules.temperature.{}' leads the temperature to 0; keep it above 0", key);
 }
 
 void check_sizes(const Recipe& recipe, Faults& faults) {
@@ -321,6 +217,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   Faults faults;
   check_data(recipe, *task, faults);
   check_memory(recipe, *task, faults);
+  check_curriculum(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
   check_features(recipe, faults);

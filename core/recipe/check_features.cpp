@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "schedules/schedule.h"
+
 namespace dsd {
 namespace {
 
@@ -68,7 +70,7 @@ void check_features(const Recipe& recipe, std::vector<RuleFault>& faults) {
 }
 
 bool has_features(const LossesConfig& losses) {
-  return std::ranges::any_of(losses.features, [](const FeaturePart& part) { return part.weight > 0; });
+  return std::ranges::any_of(losses.features, [](const FeaturePart& part) { return extremes(part.weight).second > 0; });
 }
 
 }  // namespace dsd

@@ -53,8 +53,7 @@ Recipe resolved(Recipe recipe) {
     losses.soft = values ? SoftLossConfig(LogitMeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
   if (!losses.hard)
     losses.hard = values ? HardLossConfig(MeanSquaredErrorConfig{}) : HardLossConfig(CrossEntropyConfig{});
-  if (!losses.temperature && !recipe.schedules.temperature)
-    losses.temperature = kind == TaskKind::next_token ? 3.5 : 2.0;
+  if (!losses.temperature) losses.temperature = ScheduledTemperature{kind == TaskKind::next_token ? 3.5 : 2.0};
   auto& student = recipe.student;
   if (!student.layers && !student.from_layers.empty())
     student.layers = static_cast<std::int64_t>(student.from_layers.size());

@@ -38,6 +38,28 @@ struct ColumnsConfig {
   }
 };
 
+enum class Difficulty { length, teacher_loss, teacher_entropy };
+template <>
+struct EnumNames<Difficulty> {
+  static constexpr std::array<std::pair<std::string_view, Difficulty>, 3> names{
+      {{"length", Difficulty::length},
+       {"teacher_loss", Difficulty::teacher_loss},
+       {"teacher_entropy", Difficulty::teacher_entropy}}};
+};
+
+struct CurriculumConfig {
+  Difficulty by = Difficulty::length;
+  ScheduleConfig competence = schedule_of("0.1 -> 1 root over 40%");
+  static void fields(auto& self, auto& v) {
+    v("by", self.by,
+      "what makes an example hard: its tokens, or the teacher's loss (its entropy where there is no label) or entropy, "
+      "for which the teacher reads all training examples before step 1");
+    v("competence", self.competence,
+      "share of the examples, easiest first, that a step draws from; at 1 the order is the ordinary one",
+      Range{.min = 0, .max = 1, .open_min = true});
+  }
+};
+
 struct DataConfig {
   std::string root;
   std::optional<std::string> train, dev, test;
@@ -50,6 +72,7 @@ struct DataConfig {
   std::optional<std::string> prompt_template;
   std::int64_t max_length = 128;
   std::optional<std::int64_t> train_rows;
+  std::optional<CurriculumConfig> curriculum;
   static void fields(auto& self, auto& v) {
     v("root", self.root, "folder of the data: for GLUE the suite's or the task's", required);
     v("train", self.train, "training file under root; null: the task's own");
@@ -70,6 +93,7 @@ struct DataConfig {
       Range{.min = 3, .max = 1 << 20});
     v("train_rows", self.train_rows, "use only the first so many training rows (or documents); null: all",
       Range{.min = 1});
+    v("curriculum", self.curriculum, "easy examples first; null: all from the first step");
   }
 };
 
@@ -150,13 +174,9 @@ struct StudentConfig {
 };
 
 struct SchedulesConfig {
-  ScheduleConfig learning_rate = LinearSchedule{.from = 1.0, .to = 0.0, .warm_up = 0.1};
-  std::optional<ScheduleConfig> temperature, soft_weight, hard_weight;
+  ScheduleConfig learning_rate = schedule_of("1 -> 0 linear, warm-up 10%");
   static void fields(auto& self, auto& v) {
-    v("learning_rate", self.learning_rate, "factor on train.learning_rate");
-    v("temperature", self.temperature, "in place of losses.temperature; null: constant");
-    v("soft_weight", self.soft_weight, "in place of losses.soft_weight; null: constant");
-    v("hard_weight", self.hard_weight, "in place of losses.hard_weight; null: constant");
+    v("learning_rate", self.learning_rate, "factor on train.learning_rate", Range{.min = 0});
   }
 };
 
@@ -231,7 +251,8 @@ struct Recipe {
     v("teacher", self.teacher, "the frozen model that the student learns from");
     v("student", self.student, "the model that is trained");
     v("losses", self.losses, "what is minimised");
-    v("schedules", self.schedules, "what changes as training goes");
+    v("schedules", self.schedules,
+      "what changes as training goes, beside the numbers that may be schedules themselves");
     v("train", self.train, "the optimiser and the loop");
     v("eval", self.eval, "scoring while training");
     v("seed", self.seed, "of the order of examples, dropout and random weights", Range{.min = 0});

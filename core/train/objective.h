@@ -10,17 +10,19 @@
 #include "core/recipe/recipe.h"
 #include "losses/feature_loss.h"
 #include "losses/loss.h"
+#include "losses/temperature.h"
+#include "losses/vocabulary_head.h"
 #include "schedules/schedule.h"
 
 namespace dsd {
 
 // One part as it stands after a step, for the log.
 struct PartReport {
-  std::string name;                                      // "soft.forward_kl"
-  double raw = 0;                                        // sum / total, before factor and weight
-  double factor = 1;                                     // temperature squared, or 1
-  double weight = 0;                                     // in force at this step
-  double share = 0;                                      // of the objective's value
+  std::string name;   // "soft.forward_kl"
+  double raw = 0;     // sum / total, before factor and weight; where temperatures differ, weighted by the rows' factors
+  double factor = 1;  // temperature squared, or 1; where temperatures differ, the mean over the rows
+  double weight = 0;  // in force at this step
+  double share = 0;   // of the objective's value
   bool skipped = false;                                  // no unit in the whole step
   std::vector<std::pair<std::string, double>> in_force;  // what else the loss had changed by itself
 };
@@ -29,8 +31,7 @@ class Objective {
  public:
   // `with_teacher` is false where a run learns from labels alone: the soft part and losses on features are left out and
   // the hard weight counts 1. Losses on features need the models' `shapes`; Error(bad_input) where these do not fit.
-  Objective(const LossesConfig& losses, const SchedulesConfig& schedules, bool with_teacher,
-            const std::optional<ModelShapes>& shapes = std::nullopt);
+  Objective(const LossesConfig& losses, bool with_teacher, const std::optional<ModelShapes>& shapes = std::nullopt);
 
   // Adds the balance among the student's experts as a part of this weight, its config's coefficient.
   void add_balance(double coefficient);
@@ -38,7 +39,6 @@ class Objective {
   Wanted student_wants() const;
   Wanted teacher_wants() const;
   bool needs_teacher(Progress progress) const;  // false while the weights of all parts that read it are 0
-  double temperature(Progress progress) const;
 
   // What the losses train beside the student.
   std::vector<Parameter> parameters() const;
@@ -55,10 +55,13 @@ class Objective {
   Tensor add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch);
   // Value of the objective over the step, and its parts. Reads the sums from the device once.
   double finish_step(std::vector<PartReport>* parts);
-  // Once the optimiser has taken the step: the losses that change from step to step go on.
+  TemperatureReport temperature() const { return temperature_->report(); }  // of the step's rows
+
+  // Once the optimiser has taken the step: the losses and the temperature that change from step to step go on.
   void after_step();
 
-  // Of all losses, "PART/NAME"; restore: Error where it is another objective's.
+  // Of the temperature and of all losses, "temperature/NAME" and "PART/NAME", for a checkpoint; restore: Error where it
+  // is another objective's.
   State state() const;
   void restore(const State& state);
 
@@ -75,14 +78,17 @@ class Objective {
     Tensor sum;       // of the step so far, detached, float64
   };
   void add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes);
-  double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by
+  double scale(const Part& part) const;              // weight * factor / total: what its sum is multiplied by
   static const RowLoss* row_loss(const Part& part);  // null: it needs more than one row at a time
   Tensor add_rows(const LossInput& input);           // the row losses of a head over a vocabulary, in one walk
+  void set_teacher(VocabularyWork& work, const Part& part, const LossInput& input) const;
+  bool squares(const Part& part) const { return part.loss->factor(2) != 1; }
+  bool soft_now() const;
   void count_sum(Part& part, const Tensor& sum);
   bool active(const Part& part) const { return part.total > 0 && part.weight_now > 0; }
 
   std::vector<Part> parts_;
-  ScheduleConfig temperature_;
+  std::unique_ptr<Temperature> temperature_;
   std::int64_t tile_rows_;
   Progress progress_;
 };

@@ -91,7 +91,11 @@ void RunLog::step(const StepLine& line) {
   json["parts"] = Json::array();
   for (const PartReport& part : line.parts) json["parts"].push_back(to_json(part));
   json["learning_rate"] = line.learning_rate;
-  json["temperature"] = line.temperature;
+  json["temperature"] = line.temperature.mean;
+  if (line.temperature.differ) {
+    json["temperature_min"] = line.temperature.least;
+    json["temperature_max"] = line.temperature.largest;
+  }
   json["gradient_norm"] = line.gradient_norm;
   json["examples_per_second"] = rate(line.examples, line.seconds);
   json["tokens_per_second"] = rate(line.tokens, line.seconds);

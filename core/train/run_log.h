@@ -23,7 +23,8 @@ struct StepLine {
   double epoch = 0;
   double loss = 0;
   std::vector<PartReport> parts;
-  double learning_rate = 0, temperature = 0, gradient_norm = 0;
+  double learning_rate = 0, gradient_norm = 0;
+  TemperatureReport temperature;
   std::int64_t examples = 0, tokens = 0;  // of this step
   double seconds = 0;                     // of this step
   bool applied = true;                    // false: loss or gradient was not finite, and nothing changed

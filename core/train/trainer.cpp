@@ -53,7 +53,6 @@ StepLine Trainer::train_step(std::int64_t index) {
   StepLine line{.step = index + 1, .steps = parts_.steps};
   line.epoch = static_cast<double>(line.step) / static_cast<double>(parts_.plan->steps_per_epoch());
   line.learning_rate = parts_.settings.learning_rate * value(parts_.learning_rate, progress);
-  line.temperature = parts_.objective->temperature(progress);
   auto batches = batches_of(index);
   for (const auto& batch : batches) {
     line.examples += batch.streams[0].count();
@@ -61,6 +60,7 @@ StepLine Trainer::train_step(std::int64_t index) {
   }
   parts_.objective->begin_step(batches, progress);
   line.loss = backward(batches, progress, &line.parts);
+  line.temperature = parts_.objective->temperature();
   line.gradient_norm = parts_.optimiser->gradient_norm();
   line.applied = std::isfinite(line.loss) && std::isfinite(line.gradient_norm);
   if (line.applied) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernels/row_temperature.h"
 #include "kernels/vocabulary_row_formula.h"
 
 namespace dsd::cpu {
@@ -179,6 +180,8 @@ struct VocabularyRows {
   float* top_logits = nullptr;
   std::int64_t top_count = 0;
   VocabularyTerms terms;
+  RowTemperature rule;  // rows' own temperatures, and how hard the rows are, [rows]; written where the rule measures
+  float *temperatures = nullptr, *difficulties = nullptr;
   float scale = 1, soft_cap = 0, teacher_scale = 1, teacher_soft_cap = 0;
   bool wants_gradient = true, bf16 = false;
 };
@@ -215,7 +218,7 @@ struct Functions {
                                 float* to_distance_bias);
   // For rows begin ... end of w.
   void (*few_rows)(const FewRows& work, std::int64_t begin, std::int64_t end);
-  // Adds to sums [4]: forward KL, reverse KL, generalised Jensen-Shannon, cross-entropy.
+  // Adds to the totals, each row against the teacher times its factor.
   void (*vocabulary_rows)(const VocabularyRows& work, VocabularyTotals* totals, std::int64_t begin, std::int64_t end);
   void (*round_to_bf16)(const float* from, std::uint16_t* to, std::int64_t count);
 };

@@ -1,38 +1,35 @@
 // Row losses over a vocabulary.
-#include "kernels/cpu/vocabulary_top.inl"
+#include "kernels/cpu/vocabulary_temperature.inl"
 
 namespace dsd::cpu {
 namespace {
 
-// Where either side masks classes, the largest logits and the sums are over what is left.
-inline void find_common_sums(RowWork& work, const Extremes& student, const Extremes& teacher, float inverse) {
-  const float none = -__builtin_inff();
-  const bool masked = student.least == none || teacher.least == none;
-  const float* student_mask = masked ? work.teacher : nullptr;
-  const float* teacher_mask = masked ? work.student : nullptr;
-  const float own_top = masked ? common_most(work.student, work.teacher, work.classes) : student.most;
-  const float top = masked ? common_most(work.teacher, work.student, work.classes) : teacher.most;
-  work.row.student_log_sum = softened_log_sum(work.student, student_mask, work.classes, own_top, inverse);
-  work.row.teacher_log_sum = softened_log_sum(work.teacher, teacher_mask, work.classes, top, inverse);
+// Where either side masks classes, the sums are over what is left.
+inline void find_common_sums(RowWork& work, const RowTops& tops) {
+  const float* student_mask = tops.masked ? work.teacher : nullptr;
+  const float* teacher_mask = tops.masked ? work.student : nullptr;
+  const float inverse = work.terms.inverse_temperature;
+  work.row.student_log_sum = softened_log_sum(work.student, student_mask, work.classes, tops.student, inverse);
+  work.row.teacher_log_sum = softened_log_sum(work.teacher, teacher_mask, work.classes, tops.teacher, inverse);
 }
 
 // The sums that other losses than forward KL need before a gradient can be told.
-inline void add_sums(const VocabularyRows& all, RowWork& work, VocabularyTotals* totals) {
+inline void add_sums(RowWork& work, VocabularyTotals* totals) {
   VocabularySums<LongMath> sums;
   visit_vocabulary(
       work.classes,
       [&](std::int64_t column, std::int64_t left) {
         const auto e = vocabulary_element<VocabularyMath>(load(work.student + column, left),
-                                                          load(work.teacher + column, left), all.terms, work.row);
+                                                          load(work.teacher + column, left), work.terms, work.row);
         VocabularySums<VocabularyMath> part{};
-        add_vocabulary_sums<VocabularyMath>(e, all.terms, part);
+        add_vocabulary_sums<VocabularyMath>(e, work.terms, part);
         each_sum(sums, part, [&](LongSum& sum, Floats value) { sum.add(past_the_end(value, left, 0.0f)); });
       },
       [&] { each_sum(sums, sums, [](LongSum& sum, LongSum&) { sum.fold(); }); });
   VocabularySums<TopMath> numbers{};
   each_sum(numbers, sums, [](double& number, const LongSum& sum) { number = sum.total(); });
   set_means<VocabularyMath>(work.row, numbers);
-  add_totals(all.terms, numbers, totals);
+  add_totals(work.terms, numbers, totals);
 }
 
 // What the gradient against the teacher is made of; `crossed` is forward KL's, beside the value of soft cross-entropy.
@@ -41,7 +38,7 @@ enum class Soft { none, forward, crossed, summed, tail };
 // One pass: forward KL's value where it is the only soft loss, and the gradient of them all.
 template <Soft kSoft, bool kCross>
 inline void gradient_pass(const VocabularyRows& all, const RowWork& work, VocabularyTotals* totals) {
-  const VocabularyTerms& terms = all.terms;
+  const VocabularyTerms& terms = work.terms;
   const float cross = work.label >= 0 ? terms.cross_entropy : 0.0f;
   const float slope = all.soft_cap > 0 ? 1.0f / (all.soft_cap * all.soft_cap) : 0.0f;
   auto* half = reinterpret_cast<std::uint16_t*>(work.student);
@@ -65,6 +62,7 @@ inline void gradient_pass(const VocabularyRows& all, const RowWork& work, Vocabu
         }
         if constexpr (kSoft == Soft::tail)
           gradient = exponential(student * terms.inverse_temperature - work.tail_log_sum) * work.tail_gradient;
+        if constexpr (kSoft != Soft::none) gradient *= work.factor;
         if constexpr (kCross) {
           gradient += cross_entropy_gradient<VocabularyMath>(student, cross, work.smoothing_each, work.row);
           const std::int64_t at = work.label - column;
@@ -110,39 +108,43 @@ inline void against_top(const VocabularyRows& all, RowWork& work, std::int64_t i
   top_gradients(all, top, work, row);
 }
 
-inline void against_scores(const VocabularyRows& all, RowWork& work, const Extremes& own, VocabularyTotals* totals) {
-  const VocabularyTerms& terms = all.terms;
-  Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
-  if (terms.target_share < 1) other = move_target(work.teacher, work.student, work.classes, terms);
-  find_common_sums(work, own, other, terms.inverse_temperature);
+// The losses of a row against the teacher's whole scores. How hard the row is, is measured on them as they are, before
+// a target moves.
+inline void against_scores(const VocabularyRows& all, RowWork& work, const Extremes& own, std::int64_t index,
+                           VocabularyTotals* totals) {
+  const Extremes other = to_logits(work.teacher, work.classes, all.teacher_scale, all.teacher_soft_cap);
+  RowTops tops = common_tops(work, own, other);
+  soften_row(all, work, tops, own.most, index);
+  const VocabularyTerms& terms = work.terms;
+  if (terms.target_share < 1)
+    tops = common_tops(work, own, move_target(work.teacher, work.student, work.classes, terms));
+  find_common_sums(work, tops);
+  VocabularyTotals soft;
   if (wants_sums<VocabularyMath>(terms)) {
-    add_sums(all, work, totals);
-    run_gradient_pass<Soft::summed>(all, work, totals);
+    add_sums(work, &soft);
+    run_gradient_pass<Soft::summed>(all, work, &soft);
   } else if (terms.soft_cross_entropy != 0) {
-    run_gradient_pass<Soft::crossed>(all, work, totals);
+    run_gradient_pass<Soft::crossed>(all, work, &soft);
   } else {
-    run_gradient_pass<Soft::forward>(all, work, totals);
+    run_gradient_pass<Soft::forward>(all, work, &soft);
   }
+  const auto factor = static_cast<double>(work.factor);
+  each_loss(*totals, soft, [&](double& total, double part) { total += factor * part; });
 }
 
 void vocabulary_rows(const VocabularyRows& all, VocabularyTotals* totals, std::int64_t begin, std::int64_t end) {
-  const VocabularyTerms& terms = all.terms;
   for (std::int64_t index = begin; index < end; ++index) {
-    RowWork work{all.student + index * all.stride,
-                 all.teacher != nullptr ? all.teacher + index * all.teacher_stride : nullptr,
-                 all.classes,
-                 all.labels != nullptr ? all.labels[index] : -1,
-                 {}};
+    RowWork work{.student = all.student + index * all.stride,
+                 .teacher = all.teacher != nullptr ? all.teacher + index * all.teacher_stride : nullptr,
+                 .classes = all.classes,
+                 .label = all.labels != nullptr ? all.labels[index] : -1,
+                 .terms = all.terms};
     const Extremes own = to_logits(work.student, work.classes, all.scale, all.soft_cap);
-    if (terms.cross_entropy != 0)
-      add_cross_entropy(terms, work, plain_sums(work.student, work.classes, own.most), totals);
-    if (all.top_ids != nullptr) {
-      against_top(all, work, index, totals);
-    } else if (work.teacher != nullptr) {
-      against_scores(all, work, own, totals);
-    } else if (all.wants_gradient) {
-      run_gradient_pass<Soft::none>(all, work, totals);
-    }
+    if (all.terms.cross_entropy != 0)
+      add_cross_entropy(all.terms, work, plain_sums(work.student, work.classes, own.most), totals);
+    if (all.top_ids != nullptr) against_top(all, work, index, totals);
+    else if (work.teacher != nullptr) against_scores(all, work, own, index, totals);
+    else if (all.wants_gradient) run_gradient_pass<Soft::none>(all, work, totals);
   }
 }
 

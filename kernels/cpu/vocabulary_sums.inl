@@ -49,7 +49,9 @@ struct RowWork {
   float *student, *teacher;
   std::int64_t classes;
   std::int32_t label;
-  VocabularyRow<float> row;
+  VocabularyTerms terms;  // with the row's own temperature
+  float factor = 1;       // of its losses against the teacher
+  VocabularyRow<float> row{};
   float smoothing_each = 0;                   // label smoothing's share of a class
   float tail_log_sum = 0, tail_gradient = 0;  // of the classes beside the teacher's top, taken as one
 };

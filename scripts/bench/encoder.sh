@@ -71,7 +71,7 @@ ours() {
     bin/dsdistill train recipes/glue_kl.yaml --task sst2 --data "$data" --teacher "$teacher" --student "$folder/start" \
     --set student.layers=2 --set student.dropout="$dropout" --set losses.temperature=2 --set losses.soft_weight=0.7 \
     --set losses.hard_weight=0.3 --set train.batch=32 --set train.learning_rate=1e-4 --set train.weight_decay=0.01 \
-    --set train.clip_norm=1 --set 'schedules.learning_rate={kind: constant, value: 1}' --set eval.every=1000000 \
+    --set train.clip_norm=1 --set schedules.learning_rate=1 --set eval.every=1000000 \
     --set seed=$seed --threads "$threads" --run "$folder/runs/$name" "$@"
 }
 

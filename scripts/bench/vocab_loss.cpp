@@ -1,5 +1,5 @@
 // One forward KL from hidden states over a vocabulary, forward and backward, timed: prints a JSON object.
-// `bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS`
+// `bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS [fixed|flsw|cwsm|entropy|class_difficulty]`
 #include <ATen/ATen.h>
 #include <malloc.h>
 
@@ -37,11 +37,23 @@ double peak_mib() {
 }
 void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
+// Of a second step: a mean is known, and rows differ.
+RowTemperature rule_of(const std::string& kind) {
+  RowTemperature rule{.entropy_temperature = 3, .base = 2, .slope = -1, .mean = 1, .least = 1, .most = 4};
+  if (kind == "flsw") rule.measure = RowMeasure::unlikeness;
+  if (kind == "cwsm") rule.measure = RowMeasure::uncertainty;
+  if (kind == "entropy") rule.measure = RowMeasure::entropy;
+  if (kind == "class_difficulty") rule.measure = RowMeasure::miss, rule.given = true;
+  return rule;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 7) {
-    std::fprintf(stderr, "usage: bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS\n");
+  if (argc != 7 && argc != 8) {
+    std::fprintf(stderr,
+                 "usage: bench_vocab_loss ROWS HIDDEN CLASSES fp32|bf16 TILE_ROWS REPEATS "
+                 "[fixed|flsw|cwsm|entropy|class_difficulty]\n");
     return 2;
   }
   mallopt(M_MMAP_THRESHOLD, 1 << 30);
@@ -61,11 +73,16 @@ int main(int argc, char** argv) {
   other.hidden = numbers({rows, hidden}, 1, 4);
   other.weight = &teacher, other.classes = classes;
   const Target target = other;
-  const VocabularyWork work{.student = &own,
-                            .teacher = &target,
-                            .labels = {},
-                            .terms = {.forward = 4.0f / static_cast<float>(rows), .inverse_temperature = 0.5f},
-                            .tile_rows = std::atoll(argv[5])};
+  VocabularyWork work{.student = &own,
+                      .teacher = &target,
+                      .labels = {},
+                      .terms = {.forward = 4.0f / static_cast<float>(rows), .inverse_temperature = 0.5f},
+                      .tile_rows = std::atoll(argv[5])};
+  work.rule = rule_of(argc == 8 ? argv[7] : "fixed");
+  if (work.rule.measure != RowMeasure::none) {
+    work.temperatures = at::full({rows}, 2, at::kFloat), work.difficulties = at::empty({rows}, at::kFloat);
+    work.labels = at::arange(rows, at::kInt).remainder(classes);
+  }
   const Tensor unused = at::zeros_like(own.hidden);  // the hidden states' gradient counts as an input
   malloc_trim(0);
   reset_peak();

@@ -23,12 +23,13 @@ threads=$(nproc)
 export OMP_NUM_THREADS=$threads
 python=${DSD_DEPS:-.deps}/python/bin/python
 mkdir -p "$out"
-ours() { build/release/scripts/bench/bench_vocab_loss "$rows" "$hidden" "$classes" "$2" "$3" "$repeats" | tee "$out/$1.json"; }
+ours() { build/release/scripts/bench/bench_vocab_loss "$rows" "$hidden" "$classes" "$2" "$3" "$repeats" "${4:-fixed}" | tee "$out/$1.json"; }
 echo "vocab_loss.sh: $rows rows of $hidden, $classes classes, $threads threads, load $(cut -d' ' -f1 /proc/loadavg)"
 "$python" scripts/bench/vocab_loss_peer.py "$rows" "$hidden" "$classes" "$repeats" "$threads" | tee "$out/pytorch.json"
 ours fp32 fp32 192
 ours bf16 bf16 192
 ours fp32_small fp32 32
+for kind in flsw cwsm entropy class_difficulty; do ours "fp32_$kind" fp32 192 "$kind"; done
 "$python" - "$out" <<'REPORT'
 import json, pathlib, sys
 runs = {f.stem: json.loads(f.read_text()) for f in pathlib.Path(sys.argv[1]).glob("*.json")}
@@ -37,4 +38,9 @@ for name, run in sorted(runs.items()):
     print(f"ratio {name}_to_pytorch {run['tokens_per_second'] / peer['tokens_per_second']:.2f}")
 for name, run in sorted(runs.items()):
     print(f"ratio memory_{name}_to_pytorch {run['extra_mib'] / peer['extra_mib']:.3f}")
+# A temperature of each row's own against one for all: time and memory.
+for kind in ("flsw", "cwsm", "entropy", "class_difficulty"):
+    run, fixed = runs[f"fp32_{kind}"], runs["fp32"]
+    print(f"ratio {kind}_to_fixed_seconds {run['seconds'] / fixed['seconds']:.3f}")
+    print(f"ratio {kind}_to_fixed_memory {run['extra_mib'] / fixed['extra_mib']:.3f}")
 REPORT

@@ -28,6 +28,22 @@ TEST_CASE("a permutation holds each number once and differs from key to key") {
   for (std::int64_t i = 0; i < 1000; ++i) CHECK(first[static_cast<std::size_t>(i)] == i);
 }
 
+TEST_CASE("some of many: each at most once, each as often") {
+  std::vector<int> seen(20);
+  for (std::uint32_t step = 0; step < 3000; ++step) {
+    auto some = some_of(20, 5, {.seed = 9, .purpose = Purpose::order, .step = step});
+    CHECK(some.size() == 5);
+    for (const auto one : some) ++seen.at(static_cast<std::size_t>(one));
+    std::ranges::sort(some);
+    CHECK(std::ranges::adjacent_find(some) == some.end());
+  }
+  for (const int count : seen) CHECK(std::abs(count - 750) < 5 * std::sqrt(750 * 0.75));
+  auto all = some_of(7, 7, {.seed = 1});
+  std::ranges::sort(all);
+  CHECK(all == std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6});
+  CHECK(some_of(7, 0, {.seed = 1}).empty());
+}
+
 TEST_CASE("normal numbers have the mean, deviation and tail of a normal distribution") {
   const auto numbers = normal_numbers(100001, 2.0, {.seed = 3, .purpose = Purpose::weights});
   double mean = 0, square = 0, beyond = 0;

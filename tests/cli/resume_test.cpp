@@ -122,6 +122,53 @@ TEST_CASE("a loss that remembers, and one that compares examples, go on from a c
   }
 }
 
+TEST_CASE("what a temperature has seen or learned is resumed to the bit, and is not exported") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  for (const char* kind : {"flsw", "class_difficulty", "learned"}) {
+    CAPTURE(kind);
+    const std::string temperature = fmt::format("losses.temperature={{kind: {}}}", kind);
+    const std::string loss = std::string_view(kind) == "flsw" ? "taid" : "forward_kl";  // both remember, or one
+    const auto arguments = [&](bool resume) {
+      auto all = job.arguments(kind, resume, 23);
+      all.insert(all.end(), {"--set", temperature, "--set", "losses.soft.kind=" + loss});
+      return all;
+    };
+    REQUIRE(dsdistill(arguments(false)).code == 0);
+    const fs::path run = shop / kind, last = run / "checkpoints/step-000023/losses.safetensors";
+    const std::string expected = last_weights(run), remembered = bytes_of(last);
+    CHECK_FALSE(remembered.empty());
+    fs::remove_all(last.parent_path());
+    REQUIRE(dsdistill(arguments(true)).code == 0);
+    CHECK(last_weights(run) == expected);
+    CHECK(bytes_of(last) == remembered);
+    CHECK(bytes_of(run / "student/model.safetensors").find("temperature") == std::string::npos);
+    const std::string log = bytes_of(run / "log.jsonl");
+    CHECK(log.find("\"temperature_max\":") != std::string::npos);
+  }
+}
+
+TEST_CASE("a curriculum by the teacher is resumed to the bit: its order comes from what is remembered") {
+  const Workshop shop;
+  const Distillation job{shop};
+  job.make_teacher();
+  const auto arguments = [&](const std::string& run, bool resume) {
+    auto all = job.arguments(run, resume, 23);
+    all.insert(all.end(), {"--set", "data.curriculum={by: teacher_loss, competence: 0.2 -> 1 root over 80%}"});
+    return all;
+  };
+  const auto whole = dsdistill(arguments("run", false));
+  REQUIRE(whole.code == 0);
+  CHECK(whole.error.find("easy examples first: teacher_loss is") != std::string::npos);
+  const std::string expected = last_weights(shop / "run");
+  fs::remove_all(shop / "run/checkpoints/step-000023");
+  REQUIRE(dsdistill(arguments("run", true)).code == 0);
+  CHECK(last_weights(shop / "run") == expected);
+  REQUIRE(dsdistill(job.arguments("plain", false, 23)).code == 0);
+  CHECK(last_weights(shop / "plain") != expected);
+}
+
 TEST_CASE("SIGTERM ends a run after its step, saved, with code 143, and it goes on from there") {
   const Workshop shop;
   const Distillation job{shop};

@@ -34,6 +34,22 @@ TEST_CASE("all alternatives of a choice are told, once") {
                  "forward_kl, temperature: 4.0}."));
 }
 
+TEST_CASE("a value with its own grammar shows its forms, once") {
+  const std::string all = explain("");
+  CHECK(contains(all,
+                 "- `patience`: how long to wait. number or duration > 0; default \"1.0 min\".\n"
+                 "  - `90`: seconds\n  - `3 min`: minutes\n"
+                 "- `pause`: between two tries. number or duration or null; default null.\n"
+                 "  - number or duration as for `patience`\n"));
+  CHECK(contains(explain("pause"), "- `3 min`: minutes"));
+}
+
+TEST_CASE("a choice with a shorthand tells both ways") {
+  CHECK(contains(explain("waiting"),
+                 "- `waiting`: a choice with a shorthand. number or duration > 0 or mapping with a kind (growing, "
+                 "steady); default {kind: growing, factor: 2.0}.\n"));
+}
+
 TEST_CASE("one key, with what is below it") {
   CHECK(explain("seed") == "- `seed`: seed. whole number >= 0; default 0.\n");
   CHECK(!contains(explain("optimizer"), "`steps`"));

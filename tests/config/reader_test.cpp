@@ -87,6 +87,35 @@ TEST_CASE("text that looks like a number or a truth value must be quoted, but no
               "bad.yaml:3:21: error: 'labels[3]' must not be empty"});
 }
 
+TEST_CASE("a value with its own grammar: told by its column, or as a number is") {
+  CHECK(read(kHead + "patience: 3 min\n").patience.seconds == 180);
+  CHECK(read(kHead + "patience: \"3 min\"\n", {"pause=2 min"}).pause->seconds == 120);
+  CHECK(read(kHead + "patience: 90\npause: null\n").patience.seconds == 90);
+  CHECK(faults_of(kHead + "patience: 3 hours\n") ==
+        Lines{"bad.yaml:3:11: error: 'patience' is '3 hours': column 2 must be ' min' or the end"});
+  CHECK(faults_of(kHead + "patience: 0\n") == Lines{"bad.yaml:3:11: error: 'patience' must be > 0, got 0"});
+  CHECK(faults_of(kHead + "patience: long\n") ==
+        Lines{"bad.yaml:3:11: error: 'patience' must be a number or duration (3 min), got 'long'"});
+  for (const char* bad : {"[1]", "{kind: 1}", "\"90\"", "null", "''"}) {
+    CAPTURE(bad);
+    CHECK(faults_of(kHead + "patience: " + bad + "\n").size() == 1);
+  }
+}
+
+TEST_CASE("a choice with a shorthand takes a value in place of a mapping") {
+  CHECK(std::get<Steady>(read(kHead + "waiting: 3 min\n").waiting).pause.seconds == 180);
+  CHECK(std::get<Steady>(*read(kHead, {"again=90"}).again).pause.seconds == 90);
+  CHECK(std::get<Steady>(read(kHead + "waiting: {kind: steady, pause: 5}\n").waiting).pause.seconds == 5);
+  CHECK(std::get<Growing>(read(kHead + "waiting: {factor: 3}\n").waiting).factor == 3);
+  CHECK(faults_of(kHead + "waiting: 0\n") == Lines{"bad.yaml:3:10: error: 'waiting' must be > 0, got 0"});
+  CHECK(faults_of(kHead + "again: soon\n") ==
+        Lines{"bad.yaml:3:8: error: 'again' must be a number or duration (3 min), got 'soon'"});
+  CHECK(faults_of(kHead + "again: [1]\n") ==
+        Lines{"bad.yaml:3:8: error: 'again' must be a mapping with a 'kind' (growing, steady), got a list"});
+  CHECK(faults_of(kHead + "again: {pause: 3}\n") ==
+        Lines{"bad.yaml:3:1: error: 'again' needs a 'kind', one of: growing, steady"});
+}
+
 TEST_CASE("a required key: missing gives one fault, misspelt gives one fault at the misspelt key") {
   CHECK(faults_of("student: s\n") == Lines{"bad.yaml:1:1: error: the recipe needs 'teacher'"});
   CHECK(faults_of("techer: t\nstudent: s\n") ==

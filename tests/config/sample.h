@@ -3,6 +3,9 @@
 
 #include <doctest/doctest.h>
 
+#include <charconv>
+#include <cmath>
+
 #include "core/base/error.h"
 #include "core/config/overrides.h"
 #include "core/config/reader.h"
@@ -35,6 +38,41 @@ struct Plain {
   static void fields(auto&, auto&) {}
 };
 
+// A length of time with a grammar of its own: "90 s", "3 min", or a number of seconds.
+struct Duration {
+  double seconds = 60;
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 2> forms{
+      {{"90", "seconds"}, {"3 min", "minutes"}}};
+  static constexpr Grammar grammar{.name = "number or duration", .example = "3 min", .forms = forms};
+  std::optional<GrammarFault> read(std::string_view text, const Range& range) {
+    double number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc{}) return GrammarFault{};
+    const auto rest = text.substr(static_cast<std::size_t>(end - text.data()));
+    if (!rest.empty() && rest != " min")
+      return GrammarFault{1 + text.size() - rest.size(), "must be ' min' or the end"};
+    if (auto fault = range_fault(range, number, text)) return GrammarFault{0, *fault};
+    seconds = rest.empty() ? number : 60 * number;
+    return std::nullopt;
+  }
+  std::string text() const {
+    return std::fmod(seconds, 60) == 0 ? number_text(seconds / 60) + " min" : number_text(seconds);
+  }
+};
+
+struct Steady {
+  static constexpr std::string_view kind = "steady", shorthand = "pause";
+  Duration pause;
+  static void fields(auto& self, auto& v) { v("pause", self.pause, "each time", positive); }
+};
+
+struct Growing {
+  static constexpr std::string_view kind = "growing";
+  double factor = 2.0;
+  static void fields(auto& self, auto& v) { v("factor", self.factor, "of the pause before", positive); }
+};
+
+using Waiting = std::variant<Growing, Steady>;
 using Loss = std::variant<ForwardKl, HiddenMse, Plain>;
 
 struct WeightedLoss {
@@ -79,6 +117,10 @@ struct Config {
   std::vector<std::string> labels = {};
   Loss main = ForwardKl{.temperature = 4.0};
   std::optional<Loss> extra = {};
+  Duration patience = {};
+  std::optional<Duration> pause = {};
+  Waiting waiting = Growing{};
+  std::optional<Waiting> again = {};
   static void fields(auto& self, auto& v) {
     v("teacher", self.teacher, "frozen", required);
     v("student", self.student, "trained", required);
@@ -91,6 +133,10 @@ struct Config {
     v("labels", self.labels, "names");
     v("main", self.main, "a choice with a default");
     v("extra", self.extra, "a choice that may be absent");
+    v("patience", self.patience, "how long to wait", positive);
+    v("pause", self.pause, "between two tries");
+    v("waiting", self.waiting, "a choice with a shorthand");
+    v("again", self.again, "the same, which may be absent");
   }
 };
 

@@ -17,7 +17,9 @@ TEST_CASE("every key is written, in the order of the struct") {
         "teacher: t\nstudent: \"17\"\nsteps: 1000\nseed: 0\nresume: false\ndtype: fp32\n"
         "optimizer:\n  lr: 0.0003\n  weight_decay: 0.01\n  clip_norm: null\n"
         "losses: [{weight: 2.0, loss: {kind: hidden_mse, layers: [0, 1]}}]\nlabels: []\n"
-        "main:\n  kind: forward_kl\n  temperature: 4.0\nextra:\n  kind: forward_kl\n  temperature: 1.0\n");
+        "main:\n  kind: forward_kl\n  temperature: 4.0\nextra:\n  kind: forward_kl\n  temperature: 1.0\n"
+        "patience: \"1.0 min\"\npause: null\n"
+        "waiting:\n  kind: growing\n  factor: 2.0\nagain: null\n");
 }
 
 TEST_CASE("what is written reads as the same, and is written the same again") {
@@ -39,6 +41,25 @@ TEST_CASE("what is written reads as the same, and is written the same again") {
     CHECK(again.steps == config.steps);
     CHECK(write_tree(describe_fields(again)) == first);
   }
+}
+
+TEST_CASE("a value with its own grammar: a number stands bare, all else is quoted where it must be") {
+  Config config{.teacher = "t", .student = "s", .patience = {90}, .pause = Duration{120}};
+  const std::string text = write_tree(describe_fields(config));
+  CHECK(text.find("patience: 90.0\npause: \"2.0 min\"\n") != std::string::npos);
+  const Config again = read(text);
+  CHECK(again.patience.seconds == 90);
+  CHECK(again.pause->seconds == 120);
+}
+
+TEST_CASE("a choice with a shorthand is written as its one value") {
+  Config config{.teacher = "t", .student = "s", .waiting = Steady{{90}}, .again = Steady{{120}}};
+  const std::string text = write_tree(describe_fields(config));
+  CHECK(text.ends_with("waiting: 90.0\nagain: \"2.0 min\"\n"));
+  CHECK(write_inline(slot_of(config.again)) == "\"2.0 min\"");
+  const Config again = read(text);
+  CHECK(std::get<Steady>(again.waiting).pause.seconds == 90);
+  CHECK(std::get<Steady>(*again.again).pause.seconds == 120);
 }
 
 TEST_CASE("any text survives") {

@@ -29,6 +29,7 @@ struct Case {
   float scale = 1, soft_cap = 0;
   bool bias = false, bf16 = false, padded = false;  // padded: more rows of weight than classes
   Form form = Form::lazy;
+  RowTemperature rule;
 };
 
 // One side of a comparison, in its own dtype.
@@ -37,6 +38,7 @@ struct Side {
   Scores scores;
   Target teacher;
   Tensor labels;
+  Tensor temperatures, difficulties;  // room for a rule's; temperatures that are given lie between 1 and 3
 
   Side(const Case& c, at::ScalarType type) {
     const auto leaf = [&](std::vector<std::int64_t> shape, double deviation, std::uint64_t seed) {
@@ -60,12 +62,20 @@ struct Side {
     teacher = teacher_of(c, leaf({c.rows, c.teacher_hidden}, 1, 5).detach());
     labels = at::empty({c.rows}, at::kInt);
     for (std::int64_t i = 0; i < c.rows; ++i) labels[i] = i % 4 == 2 ? -1 : static_cast<int>(i * 5 % c.classes);
+    temperatures = at::linspace(1, 3, c.rows, at::kFloat), difficulties = at::empty({c.rows}, at::kFloat);
   }
   Side(const Side&) = delete;
   Side& operator=(const Side&) = delete;
 
   VocabularyWork work(const Case& c) const {
-    return {.student = &scores, .teacher = &teacher, .labels = labels, .terms = c.terms, .tile_rows = c.tile_rows};
+    return {.student = &scores,
+            .teacher = &teacher,
+            .labels = labels,
+            .terms = c.terms,
+            .rule = c.rule,
+            .temperatures = temperatures,
+            .difficulties = difficulties,
+            .tile_rows = c.tile_rows};
   }
 
  private:

@@ -16,8 +16,7 @@ TEST_CASE("recipes that break no rule") {
   CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s"}).empty());
   CHECK(faults_of(kGlue, {"teacher.path=null", "student.path=s", "losses.soft_weight=0", "losses.hard_weight=0"})
             .empty());
-  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.soft_weight.kind=stage_rise", "losses.hard_weight=0"})
-            .empty());
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0 -> 1 in 4 stages", "losses.hard_weight=0"}).empty());
   CHECK(faults_of(kGlue, {"losses.soft.kind=mean_squared_error"}).empty());
   CHECK(faults_of(kOwn, {"data.labels=[a, b]", "teacher.labels=[b, a]"}).empty());
 }
@@ -32,10 +31,10 @@ TEST_CASE("something must be there to start from and to minimise") {
         Lines{"r.yaml:3:1: error: 'student.path' and 'teacher.path' are both missing: name the checkpoint that the "
               "student starts from"});
   CHECK(faults_of(kGlue + "losses: {soft_weight: 0, hard_weight: 0}\n") ==
-        Lines{"r.yaml:4:23: error: the soft and the hard weight are both 0: there is nothing to minimise"});
-  CHECK(faults_of(kGlue, {"losses.soft_weight=0", "schedules.hard_weight={kind: constant, value: 0}"}).size() == 1);
-  CHECK(faults_of(kGlue + "schedules:\n  learning_rate: {kind: constant, value: 0}\n") ==
-        Lines{"r.yaml:5:3: error: 'schedules.learning_rate' is 0 throughout: nothing would be learnt"});
+        Lines{"r.yaml:4:23: error: the soft and the hard weight are both 0 throughout: there is nothing to minimise"});
+  CHECK(faults_of(kGlue, {"losses.soft_weight=0 over 50%, then 0", "losses.hard_weight=0 -> 0 cosine"}).size() == 1);
+  CHECK(faults_of(kGlue + "schedules:\n  learning_rate: 0, warm-up 10%\n") ==
+        Lines{"r.yaml:5:18: error: 'schedules.learning_rate' is 0 throughout: nothing would be learnt"});
 }
 
 TEST_CASE("the student's layers and widths must agree") {
@@ -47,18 +46,95 @@ TEST_CASE("the student's layers and widths must agree") {
         Lines{"r.yaml:4:31: error: 'student.hidden' 100 cannot be divided by 'student.heads' 3"});
 }
 
-TEST_CASE("a temperature is fixed or scheduled, and stays above 0") {
-  CHECK(faults_of(kGlue + "losses: {temperature: 2}\nschedules:\n  temperature: {kind: stage_decay}\n") ==
-        Lines{"r.yaml:6:3: error: 'schedules.temperature' and 'losses.temperature' are both given; keep one"});
-  CHECK(faults_of(kGlue + "schedules:\n  temperature: {kind: linear, from: 2, to: 0}\n") ==
-        Lines{"r.yaml:5:44: error: 'schedules.temperature.to' leads the temperature to 0; keep it above 0"});
+TEST_CASE("numbers that change are in their ranges at every step") {
+  CHECK(faults_of(kGlue + "losses:\n  temperature: 2 -> 0 linear\n") ==
+        Lines{"r.yaml:5:16: error: 'losses.temperature' is '2 -> 0 linear': column 6 must be > 0, got 0"});
+  CHECK(
+      faults_of(kGlue, {"losses.temperature=2 -> 1 lineer"}) ==
+      Lines{"--set losses.temperature=2 -> 1 lineer: error: 'losses.temperature' is '2 -> 1 lineer': column 8 must be "
+            "'in N stages', 'linear', 'cosine', 'exponential', 'root', 'over', 'then', ', warm-up' or the end, got "
+            "'lineer'; "
+            "did you mean 'linear'?"});
   for (const char* zero :
-       {"{kind: constant, value: 0}", "{kind: cosine, from: 2, to: 1, warm_up: 0.1}", "{kind: linear, from: 0, to: 1}",
-        "{kind: stage_rise, from: 0}", "{kind: linear}", "{kind: constant, value: 2, warm_up: 0.5}"}) {
+       {"0", "2 -> 1 cosine, warm-up 10%", "0 -> 1 linear", "0 -> 1 in 4 stages", "2, warm-up 50%"}) {
     CAPTURE(zero);
-    CHECK(faults_of(kGlue, {std::string("schedules.temperature=") + zero}).size() == 1);
+    CHECK(faults_of(kGlue, {std::string("losses.temperature=") + zero}).size() == 1);
   }
-  CHECK(faults_of(kGlue, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+  CHECK(faults_of(kGlue, {"losses.soft_weight=1 -> -1"}).size() == 1);
+  CHECK(faults_of(kGlue,
+                  {"losses.temperature=4 -> 1 linear", "losses.soft_weight=1 -> 0", "losses.hard_weight=1, warm-up 5%"})
+            .empty());
+  CHECK(
+      faults_of(kGlue + "schedules: {learning_rate: {kind: linear}}\n") ==
+      Lines{"r.yaml:4:28: error: 'schedules.learning_rate' must be a number or schedule (0.9 -> 0.1 cosine over 60%), "
+            "got a mapping"});
+}
+
+TEST_CASE("a temperature by how hard a row is") {
+  const auto fault = [](const std::string& recipe, const std::string& temperature, std::vector<std::string> more = {}) {
+    more.push_back("losses.temperature=" + temperature);
+    const auto lines = faults_of(recipe, more);
+    REQUIRE_MESSAGE(lines.size() == 1, temperature);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  for (const char* kind : {"flsw", "cwsm", "entropy", "class_difficulty", "learned"}) {
+    CAPTURE(kind);
+    CHECK(faults_of(kGlue, {std::string("losses.temperature={kind: ") + kind + "}"}).empty());
+  }
+  CHECK(fault(kGlue, "{kind: flsw, min: 3, max: 3}") == "'losses.temperature.min' 3 must be below 'max' 3");
+  CHECK(fault(kGlue, "{kind: cwsm, base: 4 -> 1 linear, min: 2}") ==
+        "'losses.temperature.base' goes from 1 to 4, beyond 'min' 2 and 'max' 20");
+  CHECK(fault(kGlue, "{kind: learned, min: 9, max: 8}") == "'losses.temperature.min' 9 must be below 'max' 8");
+  CHECK(fault(kGlue, "{kind: flsw, direction: softer}").starts_with("'losses.temperature.direction' is 'softer'"));
+  CHECK(fault(kGlue, "{base: 2}") ==
+        "'losses.temperature' needs a 'kind', one of: scheduled, flsw, cwsm, entropy, "
+        "class_difficulty, learned");
+  CHECK(fault(kGlue, "{kind: cwsm}", {"losses.soft.kind=mean_squared_error"}) ==
+        "mean_squared_error softens nothing, so 'losses.temperature' cannot be cwsm");
+  CHECK(fault("task: stsb\ndata: {root: glue}\nteacher: {path: t}\n", "{kind: cwsm}") ==
+        "mean_squared_error softens nothing, so 'losses.temperature' cannot be cwsm");
+  CHECK(fault(kGlue, "{kind: learned}", {"losses.soft.kind=dist"}) ==
+        "dist compares a pool's examples at one temperature, so 'losses.temperature' cannot be learned");
+  for (const char* loss : {"soft_cross_entropy", "reverse_kl", "generalised_jsd", "skew_kl", "skew_reverse_kl",
+                           "total_variation", "taid", "decoupled_kd", "contrastive"}) {
+    CAPTURE(loss);
+    CHECK(faults_of(kGlue, {"losses.temperature={kind: flsw}", std::string("losses.soft.kind=") + loss}).empty());
+  }
+  for (const char* loss : {"dist", "mean_squared_error"})
+    CHECK(faults_of(kGlue, {"losses.temperature=4 -> 1", std::string("losses.soft.kind=") + loss}).empty());
+  const std::string text = "task: language_model\ndata: {root: d, train: a, dev: b}\nteacher: {path: t}\n";
+  CHECK(fault(text, "{kind: learned}") ==
+        "a learned temperature needs the scores of a few classes; over a vocabulary use flsw, cwsm or entropy");
+  CHECK(
+      fault(text, "{kind: flsw}", {"teacher.keep=top_k"}) ==
+      "'keep: top_k' remembers the likeliest tokens at one temperature, and 'losses.temperature' changes; keep hidden "
+      "states, or fix it");
+}
+
+TEST_CASE("a curriculum by the teacher needs a teacher that is learned from, and what it measures") {
+  const auto fault = [](const std::string& recipe, std::vector<std::string> overrides) {
+    const auto lines = faults_of(recipe, overrides);
+    REQUIRE(lines.size() == 1);
+    return lines[0].substr(lines[0].find(": error: ") + 9);
+  };
+  CHECK(faults_of(kGlue, {"data.curriculum={by: length}"}).empty());
+  CHECK(faults_of(kGlue, {"data.curriculum={by: teacher_loss, competence: 0.01 -> 1 root}"}).empty());
+  CHECK(faults_of(kGlue, {"data.curriculum.by=teacher_entropy"}).empty());
+  const std::string needs = "a curriculum by the teacher needs one that is learned from; use 'by: length'";
+  CHECK(fault(kGlue, {"data.curriculum={by: teacher_loss}", "teacher.path=null", "student.path=s"}) == needs);
+  CHECK(fault(kGlue, {"data.curriculum={by: teacher_loss}", "losses.soft_weight=0"}) == needs);
+  CHECK(faults_of(kGlue, {"data.curriculum={by: teacher_loss}", "losses.soft_weight=0",
+                          "losses.features=[{loss: {kind: hidden}}]"})
+            .empty());
+  CHECK(fault("task: stsb\ndata: {root: glue}\nteacher: {path: t}\n", {"data.curriculum={by: teacher_entropy}"}) ==
+        "task 'stsb' has numbers, which have no entropy; use 'by: teacher_loss'");
+  CHECK(fault("task: language_model\ndata: {root: d, train: a, dev: b}\nteacher: {path: t, keep: top_k}\n",
+              {"data.curriculum={by: teacher_loss}"}) ==
+        "a curriculum by the teacher needs its whole scores, and 'teacher.keep' is top_k; use 'by: length'");
+  CHECK(fault(kGlue, {"data.curriculum={competence: 0 -> 1 root}"}) ==
+        "'data.curriculum.competence' is '0 -> 1 root': column 1 must be > 0, got 0");
+  CHECK(fault(kGlue, {"data.curriculum={competence: 0.1 -> 2}"}) ==
+        "'data.curriculum.competence' is '0.1 -> 2': column 8 must be <= 1, got 2");
 }
 
 TEST_CASE("losses must fit the task") {
@@ -204,8 +280,8 @@ TEST_CASE("over a vocabulary a loss that asks for all scores at once is refused,
 
 TEST_CASE("what is remembered over a vocabulary") {
   CHECK(faults_of(kText, {"teacher.keep=top_k", "teacher.top_k=8", "teacher.store=s"}).empty());
-  CHECK(faults_of(kText, {"teacher.keep=top_k", "schedules.temperature={kind: linear, from: 4, to: 1}"}).size() == 1);
-  CHECK(faults_of(kText, {"schedules.temperature={kind: linear, from: 4, to: 1}"}).empty());
+  CHECK(faults_of(kText, {"teacher.keep=top_k", "losses.temperature=4 -> 1 linear"}).size() == 1);
+  CHECK(faults_of(kText, {"losses.temperature=4 -> 1 linear"}).empty());
   CHECK(faults_of(kText, {"teacher.store=s", "teacher.remember=false"}).size() == 1);
   CHECK(faults_of(kGlue, {"teacher.keep=top_k"}) ==
         Lines{"--set teacher.keep=top_k: error: task 'sst2' has few scores, which are remembered as they are; "
@@ -256,7 +332,10 @@ TEST_CASE("weights that are all 0 are refused, those of losses on features count
   CHECK(
       faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}, weight: 0}]}\n", none) ==
       Lines{"--set losses.soft_weight=0: error: the soft and the hard weight, and those of all losses on features, are "
-            "0: there is nothing to minimise"});
+            "0 throughout: there is nothing to minimise"});
+  CHECK(faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}, weight: 0 -> 1 linear}]}\n", none).empty());
+  CHECK(faults_of(kGlue + "losses:\n  features:\n    - loss: {kind: hidden}\n      weight: 1 -> -1\n") ==
+        Lines{"r.yaml:7:15: error: 'losses.features[0].weight' is '1 -> -1': column 6 must be >= 0, got -1"});
   CHECK(faults_of(kGlue, {"teacher.keep_dtype=bf16"}).size() == 1);
   CHECK(faults_of(kGlue + "losses: {features: [{loss: {kind: hidden}}]}\n", {"teacher.keep_dtype=bf16"}).empty());
 }

@@ -14,15 +14,19 @@ namespace {
 
 const std::string kSmall = "task: SST-2\ndata: {root: glue}\nteacher: {path: t}\n";
 
+const ScheduleConfig& fixed_temperature(const Recipe& recipe) {
+  return std::get<ScheduledTemperature>(*recipe.losses.temperature).value;
+}
+
 TEST_CASE("where a recipe is silent") {
   const Recipe recipe = resolved(parse_recipe(kSmall, "r.yaml"));
   CHECK(recipe.task == "sst2");
   CHECK(recipe.losses.soft_weight == 0.7);
   CHECK(recipe.losses.hard_weight == 0.3);
-  CHECK(recipe.losses.temperature == 2.0);
+  CHECK(fixed_temperature(recipe) == 2.0);
   CHECK(std::get<ForwardKlConfig>(*recipe.losses.soft).t_squared);
   CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
-  CHECK(std::get<LinearSchedule>(recipe.schedules.learning_rate).warm_up == 0.1);
+  CHECK(recipe.schedules.learning_rate.text() == "1.0 -> 0.0 linear, warm-up 10%");
 }
 
 TEST_CASE("what depends on the task") {
@@ -33,17 +37,17 @@ TEST_CASE("what depends on the task") {
                                        "student.from_layers=[0,2]"};
   const Recipe recipe = resolved(parse_recipe(kSmall, "r.yaml", given));
   CHECK(std::holds_alternative<LogitMeanSquaredErrorConfig>(*recipe.losses.soft));
-  CHECK(recipe.losses.temperature == 3.0);
+  CHECK(fixed_temperature(recipe) == 3.0);
   CHECK(recipe.student.layers == 2);
-  const std::vector<std::string> scheduled{"schedules.temperature.kind=stage_decay"};
-  CHECK(!resolved(parse_recipe(kSmall, "r.yaml", scheduled)).losses.temperature);
+  const std::vector<std::string> scheduled{"losses.temperature=2.0 * 0.8^stage, 4 stages"};
+  CHECK(fixed_temperature(resolved(parse_recipe(kSmall, "r.yaml", scheduled))).text() == "2.0 * 0.8^stage, 4 stages");
 }
 
 TEST_CASE("over a vocabulary the temperature is higher") {
   const Recipe recipe = resolved(
       parse_recipe("task: language-model\ndata: {root: d, train: a.txt, dev: b.txt}\nteacher: {path: t}\n", "r.yaml"));
   CHECK(recipe.task == "language_model");
-  CHECK(recipe.losses.temperature == 3.5);
+  CHECK(fixed_temperature(recipe) == 3.5);
   CHECK(std::holds_alternative<ForwardKlConfig>(*recipe.losses.soft));
   CHECK(std::holds_alternative<CrossEntropyConfig>(*recipe.losses.hard));
 }
@@ -52,8 +56,11 @@ TEST_CASE("a resolved recipe, dumped, reads as the same and stays as it is") {
   const std::vector<std::vector<std::string>> variants{
       {},
       {"task=stsb", "seed=9"},
-      {"schedules.temperature.kind=stage_decay", "schedules.soft_weight.kind=stage_rise"},
-      {"schedules.learning_rate.kind=cosine", "train.clip_norm=null", "student.from_layers=[0,2]"},
+      {"losses.temperature=2 * 0.8^stage, 4 stages", "losses.soft_weight=0.5 -> 1 in 4 stages"},
+      {"losses.temperature={kind: flsw, base: 3 -> 2 linear, direction: harder_softer, power: 2}"},
+      {"losses.temperature={kind: learned, max: 8}"},
+      {"schedules.learning_rate=1 over 10 steps, then 1 -> 0 cosine, warm-up 5%", "train.clip_norm=null",
+       "student.from_layers=[0,2]"},
       {"task=classification", "data.train=a.tsv", "data.dev=b.tsv", "data.labels=[0, \"true\", \"a: b\"]",
        "data.unlabelled=[c.txt]", "data.columns.text_pair=other"}};
   for (const auto& overrides : variants) {

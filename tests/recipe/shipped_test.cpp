@@ -72,6 +72,11 @@ Node map_of(std::string key, Node value) {
   return node;
 }
 
+// A number that may change: another number may stand in its place, and a schedule may be in quotes.
+bool is_schedule(const Node& value) {
+  return value.scalar.find("->") != std::string::npos || value.scalar.find('^') != std::string::npos;
+}
+
 bool reads_as(const std::string& word, std::string_view characters) {
   return !word.empty() && word.find_first_not_of(characters) == std::string::npos;
 }
@@ -80,6 +85,8 @@ bool reads_as(const std::string& word, std::string_view characters) {
 std::vector<Node> retyped(const Node& value) {
   const Node map = map_of("surprise", scalar("1")), list = list_of(map_of("surprise", scalar("1")));
   if (value.kind == Node::Kind::list) return {scalar("word"), scalar("7"), scalar("true"), map};
+  // In place of a temperature's kind a number may stand.
+  if (value.kind == Node::Kind::map && value.find("base") != nullptr) return {scalar("word"), scalar("true"), list};
   if (value.kind == Node::Kind::map) return {scalar("word"), scalar("7"), scalar("true"), list};
   const std::vector<Node> always{map, list_of(scalar("word"))};
   std::vector<Node> all = always;
@@ -94,6 +101,9 @@ std::vector<Node> retyped(const Node& value) {
   } else if (!value.quoted && reads_as(value.scalar, "0123456789.e-")) {
     all.push_back(scalar("word"));
     all.push_back(scalar(value.scalar, true));
+  } else if (is_schedule(value)) {
+    all.push_back(scalar("word"));
+    all.push_back(scalar(value.scalar + " wise"));
   } else {
     all.push_back(scalar("7"));
     all.push_back(scalar("7.5"));
@@ -189,7 +199,9 @@ class Shipped {
     }
     for (const auto& value : retyped(original.entries[i].value)) {
       map.entries[i].value = value;
-      expect_one("retyped", line, key);
+      // A temperature may be a mapping: one of another kind is told at what it holds.
+      const bool inside = key == "temperature" && value.kind == Node::Kind::map;
+      expect_one("retyped", inside ? line + 1 : line, key);
     }
     const std::set<std::string> always{"task", "data", "data.root", "losses.features[].loss"};
     map.entries.erase(map.entries.begin() + static_cast<std::ptrdiff_t>(i));

@@ -71,13 +71,14 @@ struct Run {
     return targets;
   }
 
-  std::vector<PartReport> step(Objective& objective, const std::vector<std::size_t>& cuts, double* value) {
+  std::vector<PartReport> step(Objective& objective, const std::vector<std::size_t>& cuts, double* value,
+                               Progress progress = {}) {
     for (auto& [site, tensor] : student) tensor.mutable_grad() = Tensor();
     for (const Parameter& parameter : objective.parameters()) parameter.weight->master.mutable_grad() = Tensor();
     logits.mutable_grad() = Tensor();
     std::vector<Batch> batches;
     for (std::size_t i = 0; i + 1 < cuts.size(); ++i) batches.push_back(batch(cuts[i], cuts[i + 1]));
-    objective.begin_step(batches, {});
+    objective.begin_step(batches, progress);
     for (std::size_t i = 0; i < batches.size(); ++i) {
       const Outputs own = outputs(cuts[i], cuts[i + 1]);
       const TeacherOutputs other = targets(cuts[i], cuts[i + 1]);
@@ -102,7 +103,7 @@ constexpr std::string_view kAll =
 }  // namespace
 
 TEST_CASE("cutting a step into micro-batches changes nothing but rounding, projectors' gradients and starts included") {
-  Objective objective(resolved_losses(kAll), {}, true, shapes());
+  Objective objective(resolved_losses(kAll), true, shapes());
   Run run(objective);
   const std::vector<std::size_t> whole{0, kSequences};
   run.look(objective, whole);
@@ -118,7 +119,7 @@ TEST_CASE("cutting a step into micro-batches changes nothing but rounding, proje
   for (const auto& [site, tensor] : run.student) gradients.push_back(tensor.grad().clone());
   for (const Parameter& parameter : objective.parameters()) gradients.push_back(parameter.weight->master.grad());
   for (const auto& cuts : std::vector<std::vector<std::size_t>>{{0, 1, 5}, {0, 2, 3, 5}, {0, 1, 2, 3, 4, 5}}) {
-    Objective again(resolved_losses(kAll), {}, true, shapes());
+    Objective again(resolved_losses(kAll), true, shapes());
     Run other(again);
     other.look(again, cuts);
     const auto parameters = again.parameters();
@@ -141,7 +142,7 @@ TEST_CASE("cutting a step into micro-batches changes nothing but rounding, proje
 }
 
 TEST_CASE("the value is weight x mean of each part; every part moves the student, and no part the teacher") {
-  Objective objective(resolved_losses(kAll), {}, true, shapes());
+  Objective objective(resolved_losses(kAll), true, shapes());
   Run run(objective);
   run.look(objective, {0, kSequences});
   double value = 0, sum = 0;
@@ -155,10 +156,30 @@ TEST_CASE("the value is weight x mean of each part; every part moves the student
   for (const auto& [site, tensor] : run.teacher) CHECK_FALSE(tensor.grad().defined());
 }
 
+TEST_CASE("the weight of a loss on features follows its schedule, and its captures are wanted where it ever has one") {
+  Objective objective(
+      resolved_losses("soft_weight: 0, hard_weight: 0 -> 1 in 2 stages, features: [{loss: {kind: hidden}, "
+                      "weight: 2 -> 0 linear over 50%}, {loss: {kind: cosine}, weight: '0, warm-up 10%'}]"),
+      true, shapes());
+  Run run(objective);
+  run.look(objective, {0, kSequences});
+  CHECK(objective.teacher_wants().sites.size() == 2);  // of the first alone
+  double value = 0;
+  const auto early = run.step(objective, {0, kSequences}, &value, {.step = 1, .steps = 8});
+  REQUIRE(early.size() == 3);
+  CHECK(early[2].weight == 1.5);
+  CHECK(value == doctest::Approx(1.5 * early[2].raw).epsilon(1e-12));
+  CHECK(objective.needs_teacher({.step = 3, .steps = 8}));
+  const auto late = run.step(objective, {0, kSequences}, &value, {.step = 4, .steps = 8});
+  CHECK(late[2].skipped);
+  CHECK(value == doctest::Approx(late[1].raw).epsilon(1e-12));
+  CHECK_FALSE(objective.needs_teacher({.step = 4, .steps = 8}));
+}
+
 TEST_CASE("parameters have names of their own and a factor on the learning rate; a frozen projector has no gradient") {
   Objective objective(resolved_losses("features: [{loss: {kind: hidden, projector_learning_rate: 10}}, {loss: {kind: "
                                       "cosine, projector: teacher_frozen}}]"),
-                      {}, true, shapes());
+                      true, shapes());
   const auto parameters = objective.parameters();
   REQUIRE(parameters.size() == 3);
   CHECK(parameters[0].name == "losses.features.0.projector.weight");
@@ -169,15 +190,15 @@ TEST_CASE("parameters have names of their own and a factor on the learning rate;
 }
 
 TEST_CASE("captures are wanted only where a loss with a weight asks, and a teacher of features alone is asked") {
-  const Objective plain(resolved_losses("temperature: 2.0"), {}, true, shapes());
+  const Objective plain(resolved_losses("temperature: 2.0"), true, shapes());
   CHECK(plain.student_wants().sites.empty());
   CHECK(plain.teacher_wants().sites.empty());
   CHECK_FALSE(plain.has_features());
-  const Objective none(resolved_losses("features: [{loss: {kind: hidden}, weight: 0}]"), {}, true, shapes());
+  const Objective none(resolved_losses("features: [{loss: {kind: hidden}, weight: 0}]"), true, shapes());
   CHECK(none.student_wants().sites.empty());
-  const Objective without(resolved_losses("features: [{loss: {kind: hidden}}]"), {}, false);
+  const Objective without(resolved_losses("features: [{loss: {kind: hidden}}]"), false);
   CHECK_FALSE(without.has_features());
-  const Objective alone(resolved_losses("soft_weight: 0, hard_weight: 0, features: [{loss: {kind: hidden}}]"), {}, true,
+  const Objective alone(resolved_losses("soft_weight: 0, hard_weight: 0, features: [{loss: {kind: hidden}}]"), true,
                         shapes());
   CHECK(alone.needs_teacher({}));
   CHECK(alone.teacher_wants().sites.size() == 2);
@@ -185,7 +206,7 @@ TEST_CASE("captures are wanted only where a loss with a weight asks, and a teach
 }
 
 TEST_CASE("matches are told with their shapes and, once looked at, how alike they are") {
-  Objective objective(resolved_losses("features: [{loss: {kind: hidden, layers: last}}]"), {}, true, shapes());
+  Objective objective(resolved_losses("features: [{loss: {kind: hidden, layers: last}}]"), true, shapes());
   CHECK(objective.matches().at(0) ==
         "hidden: student's hidden.1 [T, 4] with teacher's hidden.3 [T, 6], projector on the student's side");
   const Run run(objective);

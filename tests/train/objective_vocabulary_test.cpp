@@ -53,6 +53,7 @@ struct Result {
   Tensor hidden, weight;
   double value = 0;
   std::vector<PartReport> parts;
+  TemperatureReport temperature;
 };
 
 Scores scores_of(const Tensor& hidden, const Weight& weight, bool dense) {
@@ -60,23 +61,30 @@ Scores scores_of(const Tensor& hidden, const Weight& weight, bool dense) {
   return {.hidden = hidden, .weight = &weight, .classes = kClasses};
 }
 
-Result run(const LossesConfig& losses, Model& model, const std::vector<std::int64_t>& cuts, bool dense) {
-  Objective objective(losses, {}, true);
-  model.student.master.mutable_grad() = at::zeros_like(model.student.master);
-  model.student_hidden.mutable_grad() = at::zeros_like(model.student_hidden);
+// The last of so many steps, all of which see the same rows.
+Result run(const LossesConfig& losses, Model& model, const std::vector<std::int64_t>& cuts, bool dense, int steps = 1) {
+  Objective objective(losses, true);
   std::vector<Batch> batches;
   for (std::size_t i = 0; i + 1 < cuts.size(); ++i) batches.push_back(model.batch(cuts[i], cuts[i + 1]));
-  objective.begin_step(batches, {});
-  for (std::size_t i = 0; i < batches.size(); ++i) {
-    const Outputs outputs{
-        .heads = {scores_of(model.student_hidden.slice(0, cuts[i], cuts[i + 1]), model.student, dense)},
-        .captured = {}};
-    TeacherOutputs teacher;
-    teacher.heads.push_back(scores_of(model.teacher_hidden.slice(0, cuts[i], cuts[i + 1]), model.teacher, dense));
-    if (const Tensor part = objective.add({&outputs, 1}, {&teacher, 1}, batches[i]); part.defined()) part.backward();
+  Result result;
+  for (int step = 0; step < steps; ++step) {
+    model.student.master.mutable_grad() = at::zeros_like(model.student.master);
+    model.student_hidden.mutable_grad() = at::zeros_like(model.student_hidden);
+    objective.begin_step(batches, {});
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      const Outputs outputs{
+          .heads = {scores_of(model.student_hidden.slice(0, cuts[i], cuts[i + 1]), model.student, dense)},
+          .captured = {}};
+      TeacherOutputs teacher;
+      teacher.heads.push_back(scores_of(model.teacher_hidden.slice(0, cuts[i], cuts[i + 1]), model.teacher, dense));
+      if (const Tensor part = objective.add({&outputs, 1}, {&teacher, 1}, batches[i]); part.defined()) part.backward();
+    }
+    result.value = objective.finish_step(&result.parts);
+    result.temperature = objective.temperature();
+    objective.after_step();
   }
-  Result result{model.student_hidden.grad().clone(), model.student.master.grad().narrow(0, 0, kClasses).clone(), 0, {}};
-  result.value = objective.finish_step(&result.parts);
+  result.hidden = model.student_hidden.grad().clone();
+  result.weight = model.student.master.grad().narrow(0, 0, kClasses).clone();
   return result;
 }
 
@@ -92,7 +100,7 @@ void check_equal(const Result& got, const Result& expected, double bound) {
   for (std::size_t i = 0; i < got.parts.size(); ++i) {
     CHECK(got.parts[i].name == expected.parts[i].name);
     CHECK(got.parts[i].raw == doctest::Approx(expected.parts[i].raw).epsilon(bound));
-    CHECK(got.parts[i].factor == expected.parts[i].factor);
+    CHECK(got.parts[i].factor == doctest::Approx(expected.parts[i].factor).epsilon(bound));
     CHECK(got.parts[i].weight == expected.parts[i].weight);
     CHECK(got.parts[i].share == doctest::Approx(expected.parts[i].share).epsilon(bound));
   }
@@ -109,6 +117,19 @@ const std::vector<std::string_view> kRecipes{
     "temperature: 4.0, soft: {kind: skew_reverse_kl, teacher_share: 0.875}, tile_rows: 2",
     "temperature: 2.0, soft: {kind: total_variation}",
     "temperature: 2.0, soft: {kind: taid, from: 0.5}"};
+
+// Rows' own temperatures; the second step knows the mean of the first.
+const std::vector<std::string_view> kAdaptive{
+    "temperature: {kind: flsw, base: 3, strength: 2}, tile_rows: 2",
+    "temperature: {kind: cwsm, direction: harder_softer}, soft: {kind: reverse_kl}",
+    "temperature: {kind: entropy, reweigh: true, strength: 0.5}",
+    "temperature: {kind: entropy, min: 1, max: 3}, soft: {kind: generalised_jsd, t_squared: false}",
+    "temperature: {kind: cwsm, strength: 2}, soft: {kind: taid, from: 0.5}",
+    "temperature: {kind: flsw, strength: 2}, soft: {kind: skew_kl, teacher_share: 0.125}",
+    "temperature: {kind: cwsm, strength: 2}, soft: {kind: skew_reverse_kl, teacher_share: 0.875}",
+    "temperature: {kind: flsw, strength: 2}, soft: {kind: total_variation}",
+    "temperature: {kind: cwsm, strength: 2}, soft: {kind: soft_cross_entropy}, tile_rows: 2",
+    "temperature: {kind: class_difficulty, strength: 4}, hard_weight: 0"};
 
 }  // namespace
 
@@ -137,6 +158,28 @@ TEST_CASE("cutting a step over a vocabulary changes nothing but rounding") {
     for (const auto& cuts : all_cuts) {
       check_equal(run(losses, exact, cuts, false), whole, 1e-12);
       check_equal(run(losses, fast, cuts, false), quick, 2e-6);
+    }
+  }
+}
+
+TEST_CASE("temperatures of rows' own: the walk has those of dense scores, and no cut changes them") {
+  for (const auto recipe : kAdaptive) {
+    CAPTURE(recipe);
+    const LossesConfig losses = resolved_losses(recipe);
+    Model exact(at::kDouble), fast(at::kFloat);
+    const Result dense = run(losses, exact, {0, kRows}, true, 2);
+    CHECK(dense.temperature.least < dense.temperature.largest);
+    check_equal(run(losses, exact, {0, kRows}, false, 2), dense, 1e-6);
+    const Result walk = run(losses, fast, {0, kRows}, false, 2);
+    CHECK(walk.value == doctest::Approx(dense.value).epsilon(2e-5));
+    CHECK(walk.temperature.mean == doctest::Approx(dense.temperature.mean).epsilon(1e-5));
+    CHECK(walk.temperature.least == doctest::Approx(dense.temperature.least).epsilon(1e-5));
+    CHECK(walk.temperature.largest == doctest::Approx(dense.temperature.largest).epsilon(1e-5));
+    CHECK(relative(walk.hidden.to(at::kDouble), dense.hidden) < 2e-5);
+    CHECK(relative(walk.weight.to(at::kDouble), dense.weight) < 2e-5);
+    for (const bool lazy : {false, true}) {
+      const Result whole = run(losses, exact, {0, kRows}, !lazy, 3);
+      check_equal(run(losses, exact, {0, 1, 4, 5, kRows}, !lazy, 3), whole, lazy ? 1e-6 : 1e-12);
     }
   }
 }
@@ -171,7 +214,7 @@ TEST_CASE("losses on features stand beside the walk over a vocabulary") {
                      both = resolved_losses("temperature: 2.0, features: [{loss: {kind: hidden}, weight: 0.5}]");
   Model model(at::kDouble);
   const ModelShape shape{.layers = 1, .hidden = kHidden, .heads = 1, .key_heads = 1, .head_width = kHidden};
-  Objective objective(both, {}, true, ModelShapes{.student = shape, .teacher = shape});
+  Objective objective(both, true, ModelShapes{.student = shape, .teacher = shape});
   Batch batch = model.batch(0, kRows);
   batch.streams.push_back(
       {.ids = at::zeros({kRows}, at::kInt), .offsets = at::tensor({0, static_cast<std::int32_t>(kRows)}, at::kInt)});

@@ -39,8 +39,8 @@ StepLine line_of(std::int64_t step) {
           .loss = 0.1 + 0.2,
           .parts = {{.name = "soft.forward_kl", .raw = 1.0 / 3, .factor = 4, .weight = 0.7, .share = 0.6}},
           .learning_rate = 5e-5,
-          .temperature = 2,
           .gradient_norm = 1.25,
+          .temperature = {.least = 2, .mean = 2, .largest = 2},
           .examples = 32,
           .tokens = 400,
           .seconds = 0.5};
