@@ -75,7 +75,7 @@ class Objective {
     Tensor sum;       // of the step so far, detached, float64
   };
   void add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes);
-  double scale(const Part& part) const;     // weight * factor / total: what its sum is multiplied by
+  double scale(const Part& part) const;              // weight * factor / total: what its sum is multiplied by
   static const RowLoss* row_loss(const Part& part);  // null: it needs more than one row at a time
   Tensor add_rows(const LossInput& input);           // the row losses of a head over a vocabulary, in one walk
   void count_sum(Part& part, const Tensor& sum);
