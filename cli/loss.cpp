@@ -38,7 +38,7 @@ auto choose(const LossOptions& options) {
 
 bool is_on_features(std::string_view kind) {
   FeatureChoice choice;
-  const auto& map = std::get<ChoiceSlot>(describe_fields(choice).fields.at(0).slot);
+  const auto map = std::get<ChoiceSlot>(describe_fields(choice).fields.at(0).slot);
   return std::ranges::find(map.type->kinds, kind) != map.type->kinds.end();
 }
 

@@ -3,19 +3,12 @@
 #include <cmath>
 
 #include "core/base/error.h"
+#include "core/base/thousands.h"
 #include "core/model/parameter_counts.h"
 #include "core/model/preset_config.h"
 
 namespace dsd {
 namespace {
-
-// 12174182400 as "12,174,182,400".
-std::string grouped(std::int64_t count) {
-  std::string text = std::to_string(count);
-  for (auto at = static_cast<std::ptrdiff_t>(text.size()) - 3; at > 0; at -= 3)
-    text.insert(static_cast<std::size_t>(at), ",");
-  return text;
-}
 
 std::string shape_of(const FamilyConfig& family) {
   std::string text = fmt::format("{}, {} layers x {}", model_type(family), layer_count(family), hidden_size(family));
@@ -49,8 +42,9 @@ PresetReport preset_report(const std::filesystem::path& path, std::span<const st
                                  shape_of(config.family));
   text +=
       fmt::format("stored        {:>19}  each set of parameters once, as a checkpoint holds it ({:.1f} GB in bf16)\n",
-                  grouped(counts.stored), static_cast<double>(counts.stored) * 2e-9);
-  text += fmt::format("effective     {:>19}  each set as often as a layer applies it\n", grouped(counts.effective));
+                  thousands(static_cast<double>(counts.stored)), static_cast<double>(counts.stored) * 2e-9);
+  text += fmt::format("effective     {:>19}  each set as often as a layer applies it\n",
+                      thousands(static_cast<double>(counts.effective)));
   if (preset.article_size) text += reading_of(counts, *preset.article_size);
   return {.text = std::move(text), .counts = counts};
 }

@@ -376,7 +376,7 @@ VocabularyTotals vocabulary_rows_cuda(const VocabularyTile& tile) {
   }
   const at::Tensor host = sums.cpu();
   VocabularyTotals totals;
-  std::memcpy(&totals, host.const_data_ptr<double>(), sizeof totals);
+  std::memcpy(static_cast<void*>(&totals), host.const_data_ptr<double>(), sizeof totals);
   return totals;
 }
 

@@ -3,6 +3,7 @@
 #include <charconv>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 #include "core/base/error.h"
@@ -91,18 +92,19 @@ void decode(const MetaspaceDecoder& decoder, Tokens& tokens) {
     replace_all(tokens[i], decoder.replacement, i == 0 && decoder.drops_first ? "" : " ");
 }
 
-void decode(const ReplaceDecoder& decoder, Tokens& tokens) {
-  constexpr std::size_t kMostGrowth = 64, kSpare = 1 << 16;  // a file from outside could double it in each step
+// `most` bytes may come of all tokens.
+void replace(const ReplaceDecoder& decoder, Tokens& tokens, std::size_t most) {
+  std::size_t total = 0;
   for (std::string& token : tokens) {
-    const std::size_t most = kMostGrowth * token.size() + kSpare;
     std::string made;
     decoder.pattern->for_each(token, [&](std::size_t begin, std::size_t end, bool is_match) {
-      if (made.size() + decoder.content.size() > most)
+      if (total + made.size() + (is_match ? decoder.content.size() : end - begin) > most)
         fail("the decoder's '{}' makes a text many times as long; such a step is not followed",
              decoder.pattern->source().substr(0, 60));
       if (is_match) made += decoder.content;
       else made.append(token, begin, end - begin);
     });
+    total += made.size();
     token = std::move(made);
   }
 }
@@ -126,7 +128,17 @@ void decode(const SuffixDecoder& decoder, Tokens& tokens) {
 }  // namespace
 
 std::string decode_tokens(std::span<const DecoderStep> steps, std::vector<std::string> tokens) {
-  for (const DecoderStep& step : steps) std::visit([&](const auto& each) { decode(each, tokens); }, step);
+  constexpr std::size_t kMostGrowth = 64, kSpare = 1 << 16;  // a file from outside could double it in each step
+  std::size_t most = kSpare;
+  for (const std::string& token : tokens) most += kMostGrowth * token.size();
+  for (const DecoderStep& step : steps) {
+    std::visit(
+        [&]<class Step>(const Step& each) {
+          if constexpr (std::is_same_v<Step, ReplaceDecoder>) replace(each, tokens, most);
+          else decode(each, tokens);
+        },
+        step);
+  }
   std::string text;
   for (const std::string& token : tokens) text += token;
   return text;

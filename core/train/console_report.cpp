@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 
+#include "core/base/thousands.h"
+
 namespace dsd {
 namespace {
 
@@ -12,16 +14,6 @@ constexpr double kFade = 0.95;     // about the last twenty steps
 
 double steady_seconds() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-std::string thousands(double number) {
-  const std::string text = fmt::format("{:.0f}", number);
-  std::string grouped;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (i > 0 && (text.size() - i) % 3 == 0) grouped += ',';
-    grouped += text[i];
-  }
-  return grouped;
 }
 
 std::string numbers_text(const TrainingPace& pace) {

@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
@@ -16,6 +15,7 @@
 #include "core/eval/generator.h"
 #include "core/model/parameter_counts.h"
 #include "core/model/preset_config.h"
+#include "scripts/bench/memory.h"
 
 // MKL takes its fast path on every processor, as in cli/main.cpp.
 extern "C" int mkl_serv_intel_cpu_true() { return 1; }
@@ -27,15 +27,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point begin) { return std::chrono::duration<double>(Clock::now() - begin).count(); }
-
-// Resident memory in MiB, now ("VmRSS") or at its peak since it was last reset ("VmHWM").
-double memory(const char* key) {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with(key)) return std::stod(line.substr(6)) / 1024;
-  return 0;
-}
-void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 double median(std::vector<double> values) {
   std::ranges::sort(values);
@@ -51,8 +42,8 @@ void run(char** argv, std::span<const std::string> overrides) {
   std::vector<std::int32_t> prompt(static_cast<std::size_t>(length));
   for (std::size_t i = 0; i < prompt.size(); ++i)
     prompt[i] = static_cast<std::int32_t>(i * 7919 % static_cast<std::size_t>(vocab_size(config.family)));
-  reset_peak();
-  const double before = memory("VmRSS");
+  reset_peak_memory();
+  const double before = memory_mib("VmRSS");
   std::vector<double> prefill, decoding;
   for (std::int64_t repeat = 0; repeat <= repeats; ++repeat) {
     const auto begin = Clock::now();
@@ -69,7 +60,8 @@ void run(char** argv, std::span<const std::string> overrides) {
       "{\"stored\": %lld, \"effective\": %lld, \"weights_mib\": %.1f, \"activations_mib\": %.1f, \"prefill\": %.1f, "
       "\"decoding\": %.1f}\n",
       static_cast<long long>(counts.stored), static_cast<long long>(counts.effective),
-      static_cast<double>(counts.stored) * 4 / (1 << 20), memory("VmHWM") - before, median(prefill), median(decoding));
+      static_cast<double>(counts.stored) * 4 / (1 << 20), memory_mib("VmHWM") - before, median(prefill),
+      median(decoding));
 }
 
 }  // namespace

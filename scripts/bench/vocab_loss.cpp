@@ -8,12 +8,12 @@
 #include <climits>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <string>
 #include <vector>
 
 #include "core/base/random.h"
 #include "losses/vocabulary_head.h"
+#include "scripts/bench/memory.h"
 
 // MKL takes its fast path on every processor, as in cli/main.cpp.
 extern "C" int mkl_serv_intel_cpu_true() { return 1; }
@@ -27,15 +27,6 @@ Tensor numbers(std::vector<std::int64_t> shape, double deviation, std::uint64_t 
   const auto values = normal_numbers(count, deviation, {.seed = seed, .purpose = Purpose::weights});
   return at::from_blob(const_cast<float*>(values.data()), shape, at::kFloat).clone();
 }
-
-// Peak resident memory since it was last reset, MiB.
-double peak_mib() {
-  std::ifstream status("/proc/self/status");
-  for (std::string line; std::getline(status, line);)
-    if (line.starts_with("VmHWM")) return std::stod(line.substr(6)) / 1024;
-  return 0;
-}
-void reset_peak() { std::ofstream("/proc/self/clear_refs") << "5"; }
 
 // Of a second step: a mean is known, and rows differ.
 RowTemperature rule_of(const std::string& kind) {
@@ -85,8 +76,8 @@ int main(int argc, char** argv) {
   }
   const Tensor unused = at::zeros_like(own.hidden);  // the hidden states' gradient counts as an input
   malloc_trim(0);
-  reset_peak();
-  const double before = peak_mib();
+  reset_peak_memory();
+  const double before = memory_mib("VmHWM");
   std::vector<double> seconds;
   double loss = 0;
   for (int i = 0; i <= std::atoi(argv[6]); ++i) {
@@ -101,5 +92,5 @@ int main(int argc, char** argv) {
   std::ranges::sort(seconds);
   const double median = seconds[seconds.size() / 2];
   std::printf("{\"tokens_per_second\": %.1f, \"seconds\": %.4f, \"extra_mib\": %.1f, \"loss\": %.6f}\n",
-              static_cast<double>(rows) / median, median, peak_mib() - before, loss);
+              static_cast<double>(rows) / median, median, memory_mib("VmHWM") - before, loss);
 }
