@@ -30,12 +30,16 @@ struct EvalOptions {
   std::string task, data, split = "dev", json, predictions;
   std::vector<std::string> labels;  // the labels' order, for a model that has only LABEL_n
   bool speed = true;
+  bool robust = false;                     // also under attack and on misspelt text, as eval.robustness says
   std::optional<std::int64_t> max_length;  // none: 128; of text, as the run was trained, else as the models have room
   std::string dtype = "fp32", device = "cpu";
   Overrides overrides;  // data.* and task keys for a task of one's own
   int threads = 0;
 };
 int run_eval(const EvalOptions& options);
+
+// `eval`'s flags over the training split, for one model.
+int run_coverage(const EvalOptions& options);
 
 struct PredictOptions {
   std::string model;

@@ -1,26 +1,20 @@
 // `dsdistill eval MODEL... --task T --data DIR`: models side by side on one split.
 
-#include <fmt/ranges.h>
-
 #include <map>
 #include <memory>
 
-#include "cli/commands.h"
+#include "cli/eval_bench.h"
 #include "cli/eval_report.h"
+#include "cli/robustness_report.h"
 #include "cli/threads.h"
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/log.h"
-#include "core/config/overrides.h"
-#include "core/config/writer.h"
 #include "core/eval/labels.h"
 #include "core/formats/checkpoint.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
-#include "core/recipe/load.h"
-#include "core/recipe/task_names.h"
-#include "core/train/run_folder.h"
 
 namespace dsd {
 namespace {
@@ -28,14 +22,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::int64_t kSpeedRows = 256;
-constexpr std::int64_t kMostOfText = 1024;  // tokens of a piece of text, where nobody says
-
-struct Bench {
-  Recipe recipe;
-  Task task;
-  Split split = Split::dev;
-  std::vector<SplitFile> files;
-};
 
 struct Contestant {
   std::string name;
@@ -45,109 +31,7 @@ struct Contestant {
   std::shared_ptr<const Dataset> data;
 };
 
-Split split_of(const std::string& name) {
-  for (const Split split : {Split::dev, Split::test, Split::train})
-    if (name_of(split) == name) return split;
-  fail_as(ExitCode::bad_input, "--split is '{}'; expected dev, test or train", name);
-}
-
-void add_text(Overrides& overrides, std::string_view key, const std::optional<std::string>& text) {
-  if (text) overrides.push_back(text_override(key, *text));
-}
-
-bool tells_tokens(const EvalOptions& options) {
-  const auto task = find_task_name(options.task);
-  return task && task->kind == TaskKind::next_token;
-}
-
-// A batch holds one piece at least.
-void add_length(Overrides& overrides, std::int64_t length) {
-  overrides.push_back(fmt::format("data.max_length={}", length));
-  for (const char* key : {"eval.tokens", "train.tokens"})
-    overrides.push_back(fmt::format("{}={}", key, std::max<std::int64_t>(length, EvalConfig().tokens)));
-}
-
-// The files of a run, and where their text stands.
-Overrides files_of_run(const Recipe& run) {
-  Overrides overrides;
-  add_text(overrides, "data.train", run.data.train);
-  add_text(overrides, "data.dev", run.data.dev);
-  add_text(overrides, "data.test", run.data.test);
-  add_text(overrides, "data.columns.text", run.data.columns.text);
-  return overrides;
-}
-
-// How the run of a language model read its text.
-Overrides text_of_run(const Recipe& run, const EvalOptions& options) {
-  Overrides overrides = files_of_run(run);
-  add_text(overrides, "data.separator", run.data.separator);
-  add_text(overrides, "data.prompt_template", run.data.prompt_template);
-  add_text(overrides, "data.columns.prompt", run.data.columns.prompt);
-  add_text(overrides, "data.columns.answer", run.data.columns.answer);
-  add_text(overrides, "data.columns.input", run.data.columns.input);
-  if (run.data.articles) overrides.emplace_back("data.articles=true");
-  if (!options.max_length) add_length(overrides, run.data.max_length);
-  return overrides;
-}
-
-// Pieces of text are as long as every model has positions, within a bound.
-std::int64_t default_length(const EvalOptions& options) {
-  if (!tells_tokens(options)) return 128;
-  std::int64_t length = kMostOfText;
-  for (const auto& name : options.models)
-    length = std::min(length, most_positions(read_model_config(locate_model(name)).family));
-  return length;
-}
-
-// Files, columns and labels of a task of one's own, as the run that trained one of the models had them; nothing where
-// no model is such a run. Flags come after, and win.
-Overrides data_of_run(const EvalOptions& options) {
-  const auto own = find_task_name(options.task);
-  if (!own || !own->own) return {};
-  std::error_code error;
-  for (const auto& model : options.models) {
-    if (!fs::exists(fs::path(model) / "recipe.yaml", error)) continue;
-    const Recipe run = recipe_of_run(model);
-    if (run.task != own->name) continue;
-    if (own->kind == TaskKind::next_token) return text_of_run(run, options);
-    Overrides overrides = files_of_run(run);
-    add_text(overrides, "data.columns.text_pair", run.data.columns.text_pair);
-    add_text(overrides, "data.columns.label", run.data.columns.label);
-    std::vector<std::string> labels;
-    for (const auto& label : run.data.labels) labels.push_back(quoted_if_needed(label));
-    overrides.push_back(fmt::format("data.labels=[{}]", fmt::join(labels, ", ")));
-    return overrides;
-  }
-  return {};
-}
-
-// The flags as a recipe, so that they are read and checked by the same rules.
-Recipe recipe_of(const EvalOptions& options) {
-  Overrides overrides{text_override("task", options.task), text_override("data.root", options.data),
-                      text_override("student.path", options.models.front())};
-  add_length(overrides, options.max_length.value_or(default_length(options)));
-  for (auto& of_run : data_of_run(options)) overrides.push_back(std::move(of_run));
-  if (const fs::path file = options.data; tells_tokens(options) && fs::is_regular_file(file)) {
-    overrides.push_back(text_override("data.root", file.has_parent_path() ? file.parent_path().string() : "."));
-    for (const char* key : {"data.train", "data.dev", "data.test"})
-      overrides.push_back(text_override(key, file.filename().string()));
-    if (file.extension() != ".json" && file.extension() != ".jsonl")
-      for (const char* key :
-           {"data.columns.prompt", "data.columns.answer", "data.columns.input", "data.prompt_template"})
-        overrides.push_back(fmt::format("{}=null", key));
-  }
-  overrides.insert(overrides.end(), options.overrides.begin(), options.overrides.end());
-  return parse_recipe("{}", "the flags", overrides);
-}
-
-Bench bench_of(const EvalOptions& options) {
-  Bench bench{.recipe = recipe_of(options), .task = {}, .split = split_of(options.split), .files = {}};
-  bench.task = find_task(bench.recipe.task, bench.recipe.data);
-  bench.files = split_files(bench.task, bench.recipe.data, bench.split);
-  return bench;
-}
-
-std::shared_ptr<const Dataset> tokenise(const Bench& bench, const Tokenizer& tokenizer, Console& console) {
+std::shared_ptr<const Dataset> tokenise(const EvalBench& bench, const Tokenizer& tokenizer, Console& console) {
   auto data = std::make_shared<Dataset>();
   for (const auto& file : bench.files) data->append(bench.task, bench.recipe.data, file, tokenizer, 0);
   for (const auto& note : data->notes()) console.write_line(note);
@@ -155,7 +39,7 @@ std::shared_ptr<const Dataset> tokenise(const Bench& bench, const Tokenizer& tok
 }
 
 // Models that share a tokenizer share the tokenised split.
-std::vector<Contestant> load_models(const EvalOptions& options, const Bench& bench, Console& console) {
+std::vector<Contestant> load_models(const EvalOptions& options, const EvalBench& bench, Console& console) {
   const bool on_gpu = options.device == "cuda";
   if (on_gpu) require_cuda();
   std::map<Key128, std::shared_ptr<const Dataset>> tokenised;
@@ -172,17 +56,10 @@ std::vector<Contestant> load_models(const EvalOptions& options, const Bench& ben
   return models;
 }
 
-EvalResult evaluate_one(const EvalOptions& options, const Bench& bench, Contestant& one) {
+// For tasks with labels.
+EvalSettings settings_for(const EvalOptions& options, const EvalBench& bench, Contestant& one) {
   const std::int64_t tokens = bench.recipe.eval.tokens;
   const HeadInfo& head = one.model->config().head;
-  if (bench.task.kind == TaskKind::next_token) {
-    if (frozen_options(one.model->config()).head != HeadKind::next_token)
-      fail_as(ExitCode::bad_input, "{}: has no head that tells the next token; perplexity is for decoders", one.name);
-    if (const auto most = most_positions(one.model->config().family); bench.recipe.data.max_length > most)
-      fail_as(ExitCode::bad_input, "{}: has positions for {} tokens, but --max-length is {}", one.name, most,
-              bench.recipe.data.max_length);
-    return evaluate(*one.model, *one.data, bench.task, {.tokens = tokens});
-  }
   ScoreOrder score;
   if (one.data->labelled() > 0) score = order_scorer(*one.model, *one.data, bench.task, tokens);
   // --labels is for models whose own names say nothing; beside one of them, others keep theirs.
@@ -191,8 +68,34 @@ EvalResult evaluate_one(const EvalOptions& options, const Bench& bench, Contesta
                              .stated = needs_labels ? options.labels : std::vector<std::string>(),
                              .in_recipe = false,
                              .score = std::move(score)};
-  return evaluate(*one.model, *one.data, bench.task,
-                  {.columns = match_labels(bench.task, head, request), .tokens = tokens});
+  return {.columns = match_labels(bench.task, head, request), .tokens = tokens};
+}
+
+EvalResult evaluate_one(const EvalOptions& options, const EvalBench& bench, Contestant& one) {
+  if (bench.task.kind == TaskKind::next_token) {
+    if (frozen_options(one.model->config()).head != HeadKind::next_token)
+      fail_as(ExitCode::bad_input, "{}: has no head that tells the next token; perplexity is for decoders", one.name);
+    if (const auto most = most_positions(one.model->config().family); bench.recipe.data.max_length > most)
+      fail_as(ExitCode::bad_input, "{}: has positions for {} tokens, but --max-length is {}", one.name, most,
+              bench.recipe.data.max_length);
+    return evaluate(*one.model, *one.data, bench.task, {.tokens = bench.recipe.eval.tokens});
+  }
+  return evaluate(*one.model, *one.data, bench.task, settings_for(options, bench, one));
+}
+
+std::vector<RobustModel> robustness_of(const EvalOptions& options, const EvalBench& bench,
+                                       std::vector<Contestant>& models, Console& console) {
+  const RobustnessConfig& config = *bench.recipe.eval.robustness;
+  std::map<Key128, Dataset> changed;
+  std::vector<RobustModel> scores;
+  for (auto& one : models) {
+    console.line("scoring {} under attack and on misspelt text", one.name);
+    Dataset& slips = changed[one.tokenizer->fingerprint()];
+    if (slips.size() == 0) slips = misspelt(bench.task, bench.recipe.data, bench.files, *one.tokenizer, config);
+    scores.push_back(
+        {one.name, robustness_of(*one.model, *one.data, slips, bench.task, config, settings_for(options, bench, one))});
+  }
+  return scores;
 }
 
 void write_predictions(const fs::path& path, const Task& task, const EvalResult& result, const DatasetPart& part) {
@@ -218,7 +121,7 @@ void write_all_predictions(const fs::path& path, const Task& task, const Dataset
   }
 }
 
-std::vector<Speed> speeds_of(const Bench& bench, std::span<const Contestant> models, Console& console) {
+std::vector<Speed> speeds_of(const EvalBench& bench, std::span<const Contestant> models, Console& console) {
   std::vector<SpeedCandidate> candidates;
   for (const auto& one : models) candidates.push_back({.model = one.model.get(), .tokenizer = one.tokenizer.get()});
   const auto texts = read_texts(bench.task, bench.recipe.data, bench.files.front(), kSpeedRows);
@@ -241,7 +144,7 @@ int run_eval(const EvalOptions& flags) {
     fail_as(ExitCode::bad_input, "--predictions takes one model, and {} are given", options.models.size());
   use_threads(options.threads);
   Console console;
-  const Bench bench = bench_of(options);
+  const EvalBench bench = bench_of(options);
   auto models = load_models(options, bench, console);
   EvalReport report{
       .task = bench.task, .split = bench.split, .models = {}, .baseline = baseline_of(*models[0].data, bench.task)};
@@ -256,16 +159,21 @@ int run_eval(const EvalOptions& flags) {
                              .max_length = bench.recipe.data.max_length,
                              .parameters = one.model->parameter_count(),
                              .bytes = Checkpoint::open(one.folder).total_bytes(),
-                             .speed = std::nullopt});
+                             .speed = std::nullopt,
+                             .robust = std::nullopt});
   }
+  std::vector<RobustModel> robust;
+  if (bench.recipe.eval.robustness) robust = robustness_of(options, bench, models, console);
   if (!options.predictions.empty())
     write_all_predictions(options.predictions, bench.task, *models[0].data, report.models[0].result, console);
   if (options.speed) {
     const auto speeds = speeds_of(bench, models, console);
     for (std::size_t i = 0; i < speeds.size(); ++i) report.models[i].speed = speeds[i];
   }
+  for (std::size_t i = 0; i < robust.size(); ++i) report.models[i].robust = robust[i].score;
   if (!options.json.empty()) write_atomically(options.json, json_of(report));
   fmt::print("{}", table_of(report));
+  if (!robust.empty()) fmt::print("\n{}", robustness_table(robust, bench.task, *bench.recipe.eval.robustness));
   return static_cast<int>(ExitCode::done);
 }
 

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "cli/commands.h"
+#include "cli/robustness_report.h"
 #include "core/formats/json.h"
 
 namespace dsd {
@@ -153,6 +154,7 @@ Json model_json(const EvalReport& report, const ModelReport& model) {
                          {"chance_corrected", kept_above_chance(report, model.result)}};
   json["parameters"] = model.parameters;
   json["bytes"] = model.bytes;
+  if (model.robust) json["robustness"] = robustness_json(*model.robust);
   json["speed"] = model.speed ? speed_json(*model.speed, *report.models[0].speed) : Json();
   return json;
 }

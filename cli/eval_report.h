@@ -8,6 +8,7 @@
 
 #include "core/eval/evaluator.h"
 #include "core/eval/speed.h"
+#include "core/train/robustness.h"
 
 namespace dsd {
 
@@ -20,6 +21,7 @@ struct ModelReport {
   std::int64_t parameters = 0;
   std::uint64_t bytes = 0;
   std::optional<Speed> speed;
+  std::optional<Robustness> robust;
 };
 
 struct EvalReport {

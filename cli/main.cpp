@@ -109,9 +109,28 @@ Command eval_command(CLI::App& root, EvalOptions& options) {
       "Most tokens of an example: 128; for perplexity, those of the run, else what the models have room for");
   app->add_option("--dtype", options.dtype, "Of the matrix products")->check(CLI::IsMember({"fp32", "bf16"}));
   app->add_option("--device", options.device, "Where to compute")->check(CLI::IsMember({"cpu", "cuda"}));
+  app->add_flag("--robust", options.robust,
+                "Also score under an attack and on misspelt text; --set eval.robustness.KEY=... changes how");
   app->add_flag("!--no-speed", options.speed, "Leave out the measurement of speed");
   add_threads(app, &options.threads);
   return {app, [&options] { return run_eval(options); }, true};
+}
+
+Command coverage_command(CLI::App& root, EvalOptions& options) {
+  auto* app = root.add_subcommand(
+      "coverage", "Tell, class by class, what the training data holds of what a teacher knows, and what is rare");
+  app->add_option("teacher", options.models, "Model folder, run folder or org/name")->required()->expected(1);
+  app->add_option("--task", options.task, "Task: sst2, mnli ... or classification")->required();
+  app->add_option("--data", options.data, "Folder of the data")->required();
+  options.split = "train";
+  app->add_option("--split", options.split, "Split to read: train, dev or test");
+  add_set(app, &options.overrides);
+  app->add_option("--labels", options.labels, "Labels in the order of the logits, for a model that has only LABEL_n")
+      ->delimiter(',');
+  app->add_option("--max-length", options.max_length, "Most tokens of an example");
+  app->add_option("--json", options.json, "Write what was found to this file");
+  add_threads(app, &options.threads);
+  return {app, [&options] { return run_coverage(options); }, true};
 }
 
 Command predict_command(CLI::App& root, PredictOptions& options) {
@@ -243,7 +262,7 @@ int dispatch(int argc, char** argv) {
   app.add_flag("--version", version, "Print our version and those of LibTorch, CUDA and NCCL");
 
   TrainOptions train;
-  EvalOptions eval;
+  EvalOptions eval, coverage;
   PredictOptions predict;
   FeaturesOptions features;
   GenerateOptions generate;
@@ -253,11 +272,11 @@ int dispatch(int argc, char** argv) {
   InspectOptions inspect;
   InitOptions init;
   RecipeOptions recipe;
-  std::vector<Command> commands{train_command(app, train),       eval_command(app, eval),
-                                predict_command(app, predict),   export_command(app, exporting),
-                                features_command(app, features), tokenize_command(app, tokenize),
-                                generate_command(app, generate), loss_command(app, loss),
-                                inspect_command(app, inspect),   init_command(app, init)};
+  std::vector<Command> commands{
+      train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
+      export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
+      generate_command(app, generate), loss_command(app, loss),         inspect_command(app, inspect),
+      init_command(app, init),         coverage_command(app, coverage)};
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

@@ -2,6 +2,7 @@
 
 #include <numeric>
 
+#include "cli/copies.h"
 #include "core/base/error.h"
 #include "core/base/program.h"
 #include "core/eval/labels.h"
@@ -101,20 +102,6 @@ ModelConfig preset_config(const Recipe& recipe, const RunModels& models, const T
   return config;
 }
 
-// The weights that a teacher's name stands for. v3 and r1 name two models each, and neither of them is here.
-fs::path locate_teacher(const std::string& name) {
-  if (!is_article_name(name) || fs::exists(name)) return locate_model(name);
-  const bool v3 = name.ends_with('3');
-  const std::string_view family = v3 ? "v3" : "r1",
-                         released = v3 ? "deepseek-ai/DeepSeek-V3" : "deepseek-ai/DeepSeek-R1";
-  fail_as(ExitCode::bad_input,
-          "teacher.path is '{0}', which names no weights. The article's decoder {1} has none that anyone published: "
-          "train it first, `{3} train RECIPE --set student.preset={1} --set "
-          "student.tokenizer=FOLDER --run runs/{1}`, and give teacher.path=runs/{1}. DeepSeek's released checkpoint is "
-          "another model: `hf download {2}`, and give teacher.path={2}",
-          name, family, released, program_name());
-}
-
 // Which layers of the base the student's layers are copied from: the recipe's list, else the lowest.
 std::vector<std::int64_t> copied_layers(const StudentConfig& wanted, std::int64_t layers, std::int64_t base_layers) {
   std::vector<std::int64_t> chosen = wanted.from_layers;
@@ -183,6 +170,19 @@ bool is_identity(const std::vector<std::int32_t>& columns) {
 
 }  // namespace
 
+fs::path locate_teacher(const std::string& name) {
+  if (!is_article_name(name) || fs::exists(name)) return locate_model(name);
+  const bool v3 = name.ends_with('3');
+  const std::string_view family = v3 ? "v3" : "r1",
+                         released = v3 ? "deepseek-ai/DeepSeek-V3" : "deepseek-ai/DeepSeek-R1";
+  fail_as(ExitCode::bad_input,
+          "teacher.path is '{0}', which names no weights. The article's decoder {1} has none that anyone published: "
+          "train it first, `{3} train RECIPE --set student.preset={1} --set "
+          "student.tokenizer=FOLDER --run runs/{1}`, and give teacher.path=runs/{1}. DeepSeek's released checkpoint is "
+          "another model: `hf download {2}`, and give teacher.path={2}",
+          name, family, released, program_name());
+}
+
 HeadInfo head_of(const Task& task) {
   HeadInfo head;
   if (task.kind == TaskKind::next_token) return head;
@@ -201,6 +201,7 @@ RunData load_data(const Recipe& recipe, const Tokenizer& tokenizer) {
   data.task = find_task(recipe.task, recipe.data);
   append_split(&data.train, recipe, data.task, tokenizer, Split::train, recipe.data.train_rows.value_or(0));
   data.labelled_rows = data.train.size();
+  if (recipe.data.augment) append_copies(&data.train, recipe, data.task, tokenizer);
   append_split(&data.train, recipe, data.task, tokenizer, Split::unlabelled, 0);
   append_split(&data.dev, recipe, data.task, tokenizer, Split::dev, 0);
   return data;

@@ -37,6 +37,9 @@ struct RunModels {
   std::vector<std::string> fresh;  // weights that were drawn at random
 };
 
+// The weights that a teacher's name stands for. v3 and r1 name two models each, and neither of them is here: Error.
+std::filesystem::path locate_teacher(const std::string& name);
+
 // Where the student starts: student.path, else teacher.path.
 std::filesystem::path student_base(const Recipe& recipe);
 

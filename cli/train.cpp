@@ -7,12 +7,14 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/commands.h"
+#include "cli/robustness_report.h"
 #include "cli/threads.h"
 #include "cli/training_run.h"
 #include "core/base/device.h"
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/program.h"
+#include "core/eval/coverage.h"
 #include "core/eval/evaluator.h"
 #include "core/eval/perplexity.h"
 #include "core/formats/locate.h"
@@ -54,6 +56,7 @@ void print_parts(const Recipe& recipe, RunModels& models, const Workbench& bench
     console.line("data      {}: {} rows to train on ({} with labels), {} to score on; {} tokens", recipe.task,
                  train.size(), train.labelled(), bench.data.dev.size(), train.tokens());
   for (const auto& note : train.notes()) console.line("          {}", note);
+  for (const auto& warning : rare_classes(train, bench.data.task)) console.line("warning   {}", warning);
   if (bench.data.task.kind == TaskKind::next_token) print_floor(models, bench);
 }
 
@@ -107,20 +110,19 @@ int dry_run(const Recipe& recipe, RunModels& models, const Workbench& bench) {
   const std::int64_t steps = planned_steps(recipe, plan);
   const bool with_teacher = learns_from_teacher(recipe, models);
   const bool language = bench.data.task.kind == TaskKind::next_token;
-  const MemoryPlan memory =
-      plan_memory({.student = models.student.get(),
-                   .teacher = models.teacher.get(),
-                   .micro_batch_tokens = largest_micro_batch(bench.data.train, plan, recipe.train.tokens,
-                                                             pool_size(recipe.losses, recipe.train.batch), 1000),
-                   .examples = bench.data.train.size(),
-                   .tokens = bench.data.train.tokens(),
-                   .rows = language ? bench.data.train.targets() : bench.data.train.size(),
-                   .row_bytes = remembered_bytes(recipe, models, bench.data.task),
-                   .token_bytes = captured_bytes(recipe, models),
-                   .vocabulary = language ? vocab_size(models.student->config().family) : 0,
-                   .bf16 = recipe.train.dtype == TrainDtype::bf16,
-                   .remember = recipe.teacher.remember && with_teacher,
-                   .budget_mib = recipe.teacher.budget_mib});
+  const MemoryPlan memory = plan_memory(
+      {.student = models.student.get(),
+       .teacher = models.teacher.get(),
+       .micro_batch_tokens = largest_micro_batch(bench.data.train, plan, recipe.train.tokens, pool_size(recipe), 1000),
+       .examples = bench.data.train.size(),
+       .tokens = bench.data.train.tokens(),
+       .rows = language ? bench.data.train.targets() : bench.data.train.size(),
+       .row_bytes = remembered_bytes(recipe, models, bench.data.task),
+       .token_bytes = captured_bytes(recipe, models),
+       .vocabulary = language ? vocab_size(models.student->config().family) : 0,
+       .bf16 = recipe.train.dtype == TrainDtype::bf16,
+       .remember = recipe.teacher.remember && with_teacher,
+       .budget_mib = recipe.teacher.budget_mib});
   const TrainResult probe = train_probe(recipe, models, bench, kProbeSteps);
   const double step_seconds = probe.seconds / static_cast<double>(probe.steps);
 
@@ -144,6 +146,8 @@ Recipe baseline_of(const Recipe& recipe, std::int64_t steps) {
   baseline.losses.soft_weight = 0;
   baseline.losses.hard_weight = 1;
   baseline.losses.features.clear();
+  baseline.adversary.reset();
+  baseline.data.augment.reset();
   baseline.data.unlabelled.clear();
   if (baseline.data.curriculum && baseline.data.curriculum->by != Difficulty::length) baseline.data.curriculum.reset();
   baseline.train.epochs = 1e9;  // max_steps ends it
@@ -176,6 +180,7 @@ struct Summary {
   Metric metric = Metric::accuracy;  // that models are chosen by
   TrainResult result;
   std::optional<double> teacher, baseline;
+  std::vector<RobustModel> robust;  // the student, then the teacher
 };
 
 void write_result(const fs::path& file, const Summary& summary) {
@@ -198,11 +203,12 @@ void write_result(const fs::path& file, const Summary& summary) {
   json["best_score"] = number(summary.result.best_score);
   json["teacher_score"] = number(summary.teacher);
   json["baseline_score"] = number(summary.baseline);
+  for (const auto& [name, score] : summary.robust) json["robustness"][name] = robustness_json(score);
   write_atomically(file, json.dump(2) + "\n");
 }
 
 void print_summary(const Summary& summary, Console& console) {
-  const auto& [run, recipe, metric, result, teacher, baseline] = summary;
+  const auto& [run, recipe, metric, result, teacher, baseline, robust] = summary;
   const std::string student = (run / "student").string();
   std::string scores = result.best_score ? fmt::format("best at step {} of {}: {:.4f}", result.best_step, result.steps,
                                                        *result.best_score)
@@ -251,6 +257,23 @@ TrainResult train_baseline(const Recipe& recipe, std::int64_t steps, const Workb
   return train_in_folder(labels_only, models, own, folder);
 }
 
+// The student is the best one, as it lies in its folder.
+std::vector<RobustModel> score_robustness(const Recipe& recipe, RunModels& models, const Workbench& bench,
+                                          const fs::path& student) {
+  const RobustnessConfig& config = *recipe.eval.robustness;
+  const Task& task = bench.data.task;
+  const Dataset slips =
+      misspelt(task, recipe.data, split_files(task, recipe.data, Split::dev), Tokenizer::load(bench.tokenizer), config);
+  const auto score = [&](Model& model, std::vector<std::int32_t> columns) {
+    return robustness_of(model, bench.data.dev, slips, task, config,
+                         {.columns = std::move(columns), .tokens = recipe.eval.tokens});
+  };
+  std::vector<RobustModel> robust{{"student", score(*load_frozen_model(student), {})}};
+  if (models.teacher) robust.push_back({"teacher", score(*models.teacher, models.columns)});
+  bench.console.line("{}", robustness_table(robust, task, config));
+  return robust;
+}
+
 fs::path run_path(const TrainOptions& options, const Recipe& recipe, const fs::path& file) {
   if (!options.run.empty()) return options.run;
   return options.resume ? newest_run_path(file.string(), recipe.task) : default_run_path(file.string(), recipe.task);
@@ -282,6 +305,7 @@ int run_train(const TrainOptions& options) {
   summary.teacher = score_teacher(recipe, models, bench);
   summary.result = train_in_folder(recipe, models, bench, run);
   if (summary.result.signal != 0) return stopped(summary.result, options, summary.run, console);
+  if (recipe.eval.robustness) summary.robust = score_robustness(recipe, models, bench, run.student());
   if (options.baseline && models.teacher) {
     models = {};
     malloc_trim(0);

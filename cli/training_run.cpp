@@ -41,7 +41,8 @@ struct Loop {
         steps(planned_steps(recipe, plan)),
         objective(make_objective(recipe, models)),
         parameters(all_parameters(*models.student, objective)),
-        optimiser(trained(parameters), adam_settings(recipe.train)) {
+        optimiser(trained(parameters), adam_settings(recipe.train)),
+        adversary(recipe.adversary ? make_adversary(*recipe.adversary) : nullptr) {
     const ExpertDecoderConfig* experts = experts_of(models.student->config().family);
     if (experts != nullptr && experts->router_aux_loss_coef > 0) objective.add_balance(experts->router_aux_loss_coef);
   }
@@ -65,7 +66,7 @@ struct Loop {
             .learning_rate = recipe.schedules.learning_rate,
             .seed = static_cast<std::uint64_t>(recipe.seed),
             .steps = steps,
-            .pool = pool_size(recipe.losses, recipe.train.batch),
+            .pool = pool_size(recipe),
             .kind = bench.data.task.kind,
             .student = models.student.get(),
             .teacher = store ? store.get() : direct.get(),
@@ -74,6 +75,7 @@ struct Loop {
             .plan = &plan,
             .objective = &objective,
             .optimiser = &optimiser,
+            .adversary = adversary.get(),
             .stop = &bench.stop};
   }
 
@@ -82,6 +84,7 @@ struct Loop {
   Objective objective;
   std::vector<Parameter> parameters;  // the student's and the losses', as a checkpoint holds them
   AdamW optimiser;
+  std::unique_ptr<Adversary> adversary;      // or none
   std::unique_ptr<Teacher> direct;           // none where labels alone are learned from
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
 };

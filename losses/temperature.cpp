@@ -23,7 +23,7 @@ class FixedTemperature final : public Temperature {
   void begin_step(Progress progress) override { now_ = value(schedule_, progress); }
   bool differs() const override { return false; }
   double base() const override { return now_; }
-  Temperatures of_rows(const Tensor&, const Tensor&, const Tensor&) override { return now_; }
+  Temperatures of_rows(const Tensor&, const Tensor&, const Tensor&, bool) override { return now_; }
   TemperatureReport report() const override { return {now_, now_, now_, now_ * now_, 1, false}; }
 
  private:
@@ -81,12 +81,12 @@ class MeasuredTemperature : public Temperature {
   }
   double base() const override { return rule_.base; }
 
-  Temperatures of_rows(const Tensor& student, const Tensor& teacher, const Tensor& labels) override {
+  Temperatures of_rows(const Tensor& student, const Tensor& teacher, const Tensor& labels, bool counted) override {
     const Tensor difficulties = row_difficulties(rule_, student, teacher, labels);
     Temperatures result;
     result.rows = rule_.given ? given(labels).to(difficulties.options()) : row_temperatures(rule_, difficulties);
     if (rule_.weighs) result.weights = difficulties;
-    saw({result.rows, difficulties, labels, student.size(1)});
+    if (counted) saw({result.rows, difficulties, labels, student.size(1)});
     return result;
   }
   RowTemperature rule() const override { return rule_; }
@@ -183,7 +183,7 @@ class ClimbingTemperature final : public Temperature {
   }
   double base() const override { return now_.item<double>(); }
 
-  Temperatures of_rows(const Tensor& student, const Tensor&, const Tensor&) override {
+  Temperatures of_rows(const Tensor& student, const Tensor&, const Tensor&, bool) override {
     Temperatures result;
     // Made anew for each micro-batch: a backward frees what it walked.
     const Tensor one = config_.min + (config_.max - config_.min) * at::sigmoid(leaf_);

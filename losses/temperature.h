@@ -46,8 +46,10 @@ class Temperature {
   virtual bool differs() const { return true; }  // whether rows have temperatures (or factors) of their own
   // Of every row of the step, where rows do not differ; else of a row as hard as the mean.
   virtual double base() const = 0;
-  // Dense logits [N, C] of both sides, labels [N] or undefined.
-  virtual Temperatures of_rows(const Tensor& student, const Tensor& teacher, const Tensor& labels) = 0;
+  // Dense logits [N, C] of both sides, labels [N] or undefined. `counted`: the rows are the step's own, which later
+  // steps and the report go by, not those of an adversary's passes.
+  virtual Temperatures of_rows(const Tensor& student, const Tensor& teacher, const Tensor& labels,
+                               bool counted = true) = 0;
   // For a walk over a vocabulary: how a row's temperature is made while the row is at hand, or the temperatures of rows
   // with these labels [N] where the rule says that they are given; then what the walk has seen. A rule that
   // measures nothing: base() for all.

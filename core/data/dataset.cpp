@@ -98,7 +98,7 @@ Dataset::Dataset(Dataset&&) noexcept = default;
 Dataset& Dataset::operator=(Dataset&&) noexcept = default;
 
 void Dataset::append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer,
-                     std::int64_t limit) {
+                     std::int64_t limit, const RowChange& change) {
   if (size() == 0) store_->wide = tokenizer.vocab_size() > kNarrowVocabulary;
   if (task.kind == TaskKind::next_token) return append_documents(data, file, tokenizer, limit);
   const auto rows = open_rows(task, data, file);
@@ -106,6 +106,7 @@ void Dataset::append(const Task& task, const DataConfig& data, const SplitFile& 
   const std::int64_t begin = size();
   Row row;
   while ((limit == 0 || size() - begin < limit) && rows->next(row)) {
+    if (change) change(row, size() - begin);
     Example example = tokenised(tokenizer, row.text, row.pair, data.max_length);
     if (row.label) labels.read(*row.label, example, *rows);
     store(example);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <optional>
@@ -18,6 +19,11 @@
 #include "core/types/batch.h"
 
 namespace dsd {
+
+// What is done to a row of a file, counted from 0, before it is tokenised: views of it may be replaced by others that
+// hold until the next call.
+struct Row;
+using RowChange = std::function<void(Row& row, std::int64_t index)>;
 
 struct Example {
   std::vector<std::int32_t> ids;
@@ -46,9 +52,10 @@ class Dataset {
   Dataset(Dataset&&) noexcept;
   Dataset& operator=(Dataset&&) noexcept;
 
-  // Reads and tokenises one file and appends its rows, at most `limit` of them (0: all). Errors name file and line.
+  // Reads and tokenises one file and appends its rows, at most `limit` of them (0: all), changed where a change is
+  // given (not to a language model's documents). Errors name file and line.
   void append(const Task& task, const DataConfig& data, const SplitFile& file, const Tokenizer& tokenizer,
-              std::int64_t limit);
+              std::int64_t limit, const RowChange& change = {});
   // One example from outside a file (`predict`).
   void append(const Example& example);
 

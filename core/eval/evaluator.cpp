@@ -16,8 +16,9 @@ namespace dsd {
 namespace {
 
 // [N, classes of the task] of a batch, fp32 on the host.
-Tensor task_logits(Model& model, const Batch& batch, const Task& task, std::span<const std::int32_t> columns) {
-  const Outputs outputs = model.forward(batch, Wanted{}, Pass{});
+Tensor task_logits(Model& model, const Batch& batch, const Task& task, const EvalSettings& settings) {
+  const auto& columns = settings.columns;
+  const Outputs outputs = settings.forward ? settings.forward(batch) : model.forward(batch, Wanted{}, Pass{});
   if (outputs.heads.empty() || !outputs.heads[0].dense.defined())
     fail("the model has no head for task '{}'", task.name);
   Tensor logits = outputs.heads[0].dense.to(at::kCPU, at::kFloat);
@@ -166,7 +167,7 @@ EvalResult evaluate(Model& model, const Dataset& data, const Task& task, const E
   const auto order = by_length(data);
   for (const auto examples : micro_batches(data, order, settings.tokens)) {
     const Batch batch = make_batch(data, examples, task.kind, 0);
-    const Tensor logits = task_logits(model, batch, task, settings.columns);
+    const Tensor logits = task_logits(model, batch, task, settings);
     const auto* row = logits.const_data_ptr<float>();
     for (const auto index : examples) {
       const auto at = static_cast<std::size_t>(index);

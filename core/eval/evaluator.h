@@ -37,6 +37,7 @@ struct EvalSettings {
   std::vector<std::int32_t> columns;  // columns[c] is the model's logit of the task's class c; empty: as they are
   std::int64_t tokens = 8192;         // most of a batch
   bool keep_logits = false;
+  std::function<Outputs(const Batch&)> forward;  // in place of the model's own; null: that
 };
 
 // Error naming the model's outputs and the task's classes where they are not as many.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "core/recipe/check_adversary.h"
 #include "core/recipe/check_features.h"
 #include "core/recipe/check_losses.h"
 #include "core/recipe/faults.h"
@@ -220,6 +221,7 @@ std::vector<RuleFault> check(const Recipe& recipe) {
   check_curriculum(recipe, *task, faults);
   check_student(recipe, faults);
   check_losses(recipe, *task, faults);
+  check_text_changes(recipe, *task, faults);
   check_features(recipe, faults);
   check_schedules(recipe, faults);
   check_sizes(recipe, faults);

@@ -1,5 +1,6 @@
 #include "core/recipe/check_losses.h"
 
+#include "core/recipe/check_adversary.h"
 #include "core/recipe/check_features.h"
 
 namespace dsd {
@@ -118,6 +119,7 @@ void check_losses(const Recipe& recipe, const TaskName& task, Faults& faults) {
     add(faults, "losses.soft_weight", "the soft and the hard weight{} 0 throughout: there is nothing to minimise",
         losses.features.empty() ? " are both" : ", and those of all losses on features, are");
   check_temperature(recipe, task, faults);
+  if (recipe.adversary) check_adversary(recipe, task, faults);
 }
 
 }  // namespace dsd

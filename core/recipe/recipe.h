@@ -3,12 +3,15 @@
 // names a key, its default, its range and its meaning; the reader, the writer, overrides and `recipe explain` are
 // visitors over it.
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "core/config/fields.h"
+#include "core/recipe/adversary_configs.h"
+#include "core/recipe/text_configs.h"
 #include "losses/configs.h"
 #include "schedules/configs.h"
 
@@ -73,6 +76,7 @@ struct DataConfig {
   std::int64_t max_length = 128;
   std::optional<std::int64_t> train_rows;
   std::optional<CurriculumConfig> curriculum;
+  std::optional<AugmentConfig> augment;
   static void fields(auto& self, auto& v) {
     v("root", self.root, "folder of the data: for GLUE the suite's or the task's", required);
     v("train", self.train, "training file under root; null: the task's own");
@@ -94,6 +98,7 @@ struct DataConfig {
     v("train_rows", self.train_rows, "use only the first so many training rows (or documents); null: all",
       Range{.min = 1});
     v("curriculum", self.curriculum, "easy examples first; null: all from the first step");
+    v("augment", self.augment, "changed copies of the training examples; null: none");
   }
 };
 
@@ -227,9 +232,12 @@ struct TrainConfig {
 struct EvalConfig {
   std::optional<std::int64_t> every;
   std::int64_t tokens = 8192;
+  std::optional<RobustnessConfig> robustness;
   static void fields(auto& self, auto& v) {
     v("every", self.every, "steps between evaluations on the dev set; null: once an epoch", Range{.min = 1});
     v("tokens", self.tokens, "most tokens in a batch of evaluation", Range{.min = 1});
+    v("robustness", self.robustness,
+      "at the end, score teacher and student under an attack and on misspelt text too; null: on the clean text alone");
   }
 };
 
@@ -239,6 +247,7 @@ struct Recipe {
   TeacherConfig teacher;
   StudentConfig student;
   LossesConfig losses;
+  std::optional<AdversaryConfig> adversary;
   SchedulesConfig schedules;
   TrainConfig train;
   EvalConfig eval;
@@ -251,6 +260,7 @@ struct Recipe {
     v("teacher", self.teacher, "the frozen model that the student learns from");
     v("student", self.student, "the model that is trained");
     v("losses", self.losses, "what is minimised");
+    v("adversary", self.adversary, "what perturbs the word embeddings while the student learns; null: nothing");
     v("schedules", self.schedules,
       "what changes as training goes, beside the numbers that may be schedules themselves");
     v("train", self.train, "the optimiser and the loop");
@@ -258,5 +268,12 @@ struct Recipe {
     v("seed", self.seed, "of the order of examples, dropout and random weights", Range{.min = 0});
   }
 };
+
+// How many examples must stay together, whatever cuts a step: what losses compare and what is mixed; 1: none.
+inline std::int64_t pool_size(const Recipe& recipe) {
+  const std::int64_t compared = pool_size(recipe.losses, recipe.train.batch);
+  const bool mixes = recipe.adversary && std::holds_alternative<MixUpConfig>(*recipe.adversary);
+  return mixes ? std::max<std::int64_t>(2, compared) : compared;
+}
 
 }  // namespace dsd

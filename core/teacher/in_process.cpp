@@ -36,7 +36,14 @@ class InProcessTeacher : public Teacher {
 
   TeacherOutputs outputs(const Batch& batch, const Wanted& wanted) override {
     const at::NoGradGuard no_grad;
-    Outputs outputs = model_->forward(batch, wanted, {});
+    Pass pass;
+    if (batch.perturbation.defined()) {
+      if (batch.perturbation.size(1) != can_.hidden)
+        fail("a perturbation of {} numbers a token does not fit the teacher's embeddings of {}",
+             batch.perturbation.size(1), can_.hidden);
+      pass.embeddings = model_->embed(batch, 0) + batch.perturbation;
+    }
+    Outputs outputs = model_->forward(batch, wanted, pass);
     TeacherOutputs result;
     for (Scores& scores : outputs.heads) result.heads.emplace_back(in_order(std::move(scores)));
     result.captured = std::move(outputs.captured);

@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "core/base/error.h"
+#include "losses/compared.h"
 #include "losses/expert_balance.h"
 #include "losses/rows.h"
 #include "losses/vocabulary_head.h"
@@ -132,6 +133,8 @@ std::vector<std::string> Objective::matches() const {
 void Objective::begin_step(std::span<const Batch> micro_batches, Progress progress) {
   progress_ = progress;
   temperature_->begin_step(progress);
+  rows_ = 0;
+  for (const auto& batch : micro_batches) rows_ += row_count(batch);
   for (auto& part : parts_) {
     part.weight_now = value(part.weight, progress);
     part.total = 0;
@@ -140,7 +143,8 @@ void Objective::begin_step(std::span<const Batch> micro_batches, Progress progre
   }
 }
 
-Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch) {
+Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch,
+                      const PassUse& use) {
   LossInput input{.student = student,
                   .teachers = teachers,
                   .batch = batch,
@@ -148,15 +152,16 @@ Tensor Objective::add(std::span<const Outputs> student, std::span<const TeacherO
                   .progress = progress_};
   const bool in_a_walk = !student[0].heads.empty() && student[0].heads[0].hidden.defined();
   if (!in_a_walk && temperature_->differs() && soft_now())
-    input.temperature = temperature_->of_rows(student_logits(input), teacher_logits(input), class_labels(batch));
-  Tensor objective = in_a_walk ? add_rows(input) : Tensor();
+    input.temperature =
+        temperature_->of_rows(student_logits(input), teacher_logits(input), class_labels(batch), use.counted);
+  Tensor objective = in_a_walk ? add_rows(input, use) : Tensor();
   for (auto& part : parts_) {
-    if (!active(part) || (in_a_walk && row_loss(part) != nullptr)) continue;
+    if (!active(part, use) || (in_a_walk && row_loss(part) != nullptr)) continue;
     if (in_a_walk && part.loss->student_wants().heads)
       fail("{} compares dense scores, and a head over a vocabulary has none", part.name);
     const Tensor sum = part.loss->sum(input);
-    count_sum(part, sum);
-    const Tensor scaled = sum * scale(part);
+    count_sum(part, sum, use);
+    const Tensor scaled = sum * scale(part, use);
     objective = objective.defined() ? objective + scaled : scaled;
   }
   return objective;
@@ -166,25 +171,51 @@ bool Objective::soft_now() const {
   return std::ranges::any_of(parts_, [&](const Part& part) { return part.soft && active(part); });
 }
 
-double Objective::scale(const Part& part) const {
-  const bool own = part.soft && temperature_->differs();  // each row has its factor already
-  return part.weight_now * (own ? 1.0 : part.loss->factor(temperature_->base())) / part.total;
+Tensor Objective::smoothness(const Outputs& one, const Outputs& other, const Batch& batch, double share) const {
+  const Scores &a = one.heads.at(0), &b = other.heads.at(0);
+  const double scale = share / rows_;
+  if (a.hidden.defined()) {
+    // Each walk takes its target as it stands: one for each side's gradient, and the value once.
+    const auto walk = [&](const Scores& student, const Scores& teacher) {
+      const Target target = teacher;
+      const auto coefficient = static_cast<float>(scale);
+      return vocabulary_loss({.student = &student,
+                              .teacher = &target,
+                              .labels = {},
+                              .terms = {.forward = coefficient, .reverse = coefficient},
+                              .tile_rows = tile_rows_},
+                             nullptr);
+    };
+    const Tensor of_a = walk(a, b);
+    if (!b.hidden.requires_grad()) return of_a;
+    const Tensor of_b = walk(b, a);
+    return of_a + of_b - of_b.detach();
+  }
+  if (std::holds_alternative<Values>(batch.labels)) return (a.dense - b.dense).square().sum() * scale;
+  const Compared pair = compared(a.dense, b.dense);
+  return (forward_kl(pair) + reverse_kl(pair)).sum() * scale;
 }
 
-void Objective::count_sum(Part& part, const Tensor& sum) {
-  const Tensor seen = sum.detach().to(at::kDouble);
+double Objective::scale(const Part& part, const PassUse& use) const {
+  const bool own = part.soft && temperature_->differs();  // each row has its factor already
+  return use.share * part.weight_now * (own ? 1.0 : part.loss->factor(temperature_->base())) / part.total;
+}
+
+void Objective::count_sum(Part& part, const Tensor& sum, const PassUse& use) {
+  if (!use.counted) return;
+  const Tensor seen = sum.detach().to(at::kDouble) * use.share;
   part.sum = part.sum.defined() ? part.sum + seen : seen;
 }
 
 const RowLoss* Objective::row_loss(const Part& part) { return dynamic_cast<const RowLoss*>(part.loss.get()); }
 
-Tensor Objective::add_rows(const LossInput& input) {
+Tensor Objective::add_rows(const LossInput& input, const PassUse& use) {
   VocabularyWork work{.student = &input.student[0].heads[0], .tile_rows = tile_rows_};
   work.terms.inverse_temperature = static_cast<float>(1 / temperature_->base());
   for (const auto& part : parts_) {
     const RowLoss* loss = row_loss(part);
-    if (!active(part) || loss == nullptr) continue;
-    merge(work.terms, loss->terms(scale(part)));
+    if (!active(part, use) || loss == nullptr) continue;
+    merge(work.terms, loss->terms(scale(part, use)));
     if (part.soft && input.teachers.empty()) fail("{} needs a teacher", part.name);
     if (part.soft) set_teacher(work, part, input);
     else work.labels = class_labels(input.batch);
@@ -192,11 +223,11 @@ Tensor Objective::add_rows(const LossInput& input) {
   if (work.teacher == nullptr && !work.labels.defined()) return {};
   VocabularyTotals totals;
   Tensor objective = vocabulary_loss(work, &totals);
-  if (work.rule.measure != RowMeasure::none)
+  if (use.counted && work.rule.measure != RowMeasure::none)
     temperature_->saw({work.temperatures, work.difficulties, work.labels, class_count(*work.student)});
   for (auto& part : parts_) {
     const RowLoss* loss = row_loss(part);
-    if (active(part) && loss != nullptr) count_sum(part, at::scalar_tensor(loss->of(totals), at::kDouble));
+    if (active(part, use) && loss != nullptr) count_sum(part, at::scalar_tensor(loss->of(totals), at::kDouble), use);
   }
   return objective;
 }

@@ -16,6 +16,15 @@
 
 namespace dsd {
 
+// A pass over a step's batches, where a step has several: how much of it is learned from, and whether its losses are
+// the parts that are reported (an adversary's are not). Of a pass for the divergence only what the teacher's output
+// tells has a part.
+struct PassUse {
+  double share = 1;
+  bool counted = true;
+  bool divergence = false;
+};
+
 // One part as it stands after a step, for the log.
 struct PartReport {
   std::string name;   // "soft.forward_kl"
@@ -52,7 +61,12 @@ class Objective {
 
   // A step: begin with all its micro-batches, add each, read the report.
   void begin_step(std::span<const Batch> micro_batches, Progress progress);
-  Tensor add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch);
+  // Several times for the passes of a micro-batch. Undefined where nothing is minimised.
+  Tensor add(std::span<const Outputs> student, std::span<const TeacherOutputs> teachers, const Batch& batch,
+             const PassUse& use = {});
+  // share times the mean over the step's rows of how far the student's outputs of two passes are apart: KL(p || q) +
+  // KL(q || p), or the squared difference of values. The gradient goes to both.
+  Tensor smoothness(const Outputs& one, const Outputs& other, const Batch& batch, double share) const;
   // Value of the objective over the step, and its parts. Reads the sums from the device once.
   double finish_step(std::vector<PartReport>* parts);
   TemperatureReport temperature() const { return temperature_->report(); }  // of the step's rows
@@ -78,18 +92,21 @@ class Objective {
     Tensor sum;       // of the step so far, detached, float64
   };
   void add_features(const std::vector<FeaturePart>& features, const ModelShapes& shapes);
-  double scale(const Part& part) const;              // weight * factor / total: what its sum is multiplied by
-  static const RowLoss* row_loss(const Part& part);  // null: it needs more than one row at a time
-  Tensor add_rows(const LossInput& input);           // the row losses of a head over a vocabulary, in one walk
+  // share * weight * factor / total: what its sum is multiplied by
+  double scale(const Part& part, const PassUse& use) const;
+  static const RowLoss* row_loss(const Part& part);             // null: it needs more than one row at a time
+  Tensor add_rows(const LossInput& input, const PassUse& use);  // those of a head over a vocabulary, in one walk
   void set_teacher(VocabularyWork& work, const Part& part, const LossInput& input) const;
   bool squares(const Part& part) const { return part.loss->factor(2) != 1; }
   bool soft_now() const;
-  void count_sum(Part& part, const Tensor& sum);
-  bool active(const Part& part) const { return part.total > 0 && part.weight_now > 0; }
+  static void count_sum(Part& part, const Tensor& sum, const PassUse& use);
+  static bool active(const Part& part) { return part.total > 0 && part.weight_now > 0; }
+  static bool active(const Part& part, const PassUse& use) { return active(part) && (part.soft || !use.divergence); }
 
   std::vector<Part> parts_;
   std::unique_ptr<Temperature> temperature_;
   std::int64_t tile_rows_;
+  double rows_ = 0;  // that the first head reads in the whole step
   Progress progress_;
 };
 

@@ -21,7 +21,9 @@ class Stopwatch {
 Trainer::Trainer(TrainerParts parts)
     : parts_(std::move(parts)),
       student_wants_(parts_.objective->student_wants()),
-      teacher_wants_(parts_.objective->teacher_wants()) {}
+      teacher_wants_(parts_.objective->teacher_wants()) {
+  if (parts_.adversary) perturbed_.emplace(*parts_.adversary, *parts_.student, *parts_.objective, parts_.teacher);
+}
 
 TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
   if (start) {
@@ -85,20 +87,27 @@ std::vector<Batch> Trainer::batches_of(std::int64_t index) {
 
 double Trainer::backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts) {
   const bool with_teacher = parts_.teacher && parts_.objective->needs_teacher(progress);
-  const Pass pass{
-      .train = true,
-      .embeddings = {},
-      .dropout = {.seed = parts_.seed, .purpose = Purpose::dropout, .step = static_cast<std::uint32_t>(progress.step)}};
+  const auto key = [&](Purpose purpose) {
+    return RandomKey{.seed = parts_.seed, .purpose = purpose, .step = static_cast<std::uint32_t>(progress.step)};
+  };
+  const Pass pass{.train = true, .embeddings = {}, .dropout = key(Purpose::dropout)};
+  if (perturbed_) perturbed_->begin_step(progress, key(Purpose::adversary));
   for (auto& batch : batches) {
     std::vector<TeacherOutputs> teachers;
     if (with_teacher) teachers.push_back(parts_.teacher->outputs(batch, teacher_wants_));
     parts_.optimiser->prepare(batch);
-    const Outputs outputs = parts_.student->forward(batch, student_wants_, pass);
-    if (const Tensor objective = parts_.objective->add({&outputs, 1}, teachers, batch); objective.defined())
-      objective.backward();
+    if (perturbed_) perturbed_->backward(batch, teachers, student_wants_, teacher_wants_, pass);
+    else backward_of(batch, teachers, pass);
     batch = {};  // its tensors are not needed any more
   }
-  return parts_.objective->finish_step(parts);
+  const double objective = parts_.objective->finish_step(parts);
+  return perturbed_ ? perturbed_->report(objective, parts) : objective;
+}
+
+void Trainer::backward_of(const Batch& batch, std::span<const TeacherOutputs> teachers, const Pass& pass) {
+  const Outputs outputs = parts_.student->forward(batch, student_wants_, pass);
+  if (const Tensor objective = parts_.objective->add({&outputs, 1}, teachers, batch); objective.defined())
+    objective.backward();
 }
 
 void Trainer::after_step(const StepLine& line) {

@@ -17,6 +17,7 @@
 #include "core/train/console_report.h"
 #include "core/train/objective.h"
 #include "core/train/optimiser.h"
+#include "core/train/perturbed_passes.h"
 #include "core/train/run_log.h"
 #include "core/train/stop.h"
 
@@ -38,6 +39,7 @@ struct TrainerParts {
   Plan* plan = nullptr;
   Objective* objective = nullptr;
   AdamW* optimiser = nullptr;
+  const Adversary* adversary = nullptr;  // null: none
 
   std::function<Scored()> evaluate;                 // null: never
   bool lower_is_better = false;                     // of two scores by the first metric
@@ -69,6 +71,7 @@ class Trainer {
   StepLine train_step(std::int64_t index);
   std::vector<Batch> batches_of(std::int64_t index);
   double backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts);
+  void backward_of(const Batch& batch, std::span<const TeacherOutputs> teachers, const Pass& pass);
   void after_step(const StepLine& line);
   void evaluate_now();
   void save_now();
@@ -76,6 +79,7 @@ class Trainer {
 
   TrainerParts parts_;
   Wanted student_wants_, teacher_wants_;
+  std::optional<PerturbedPasses> perturbed_;  // under an adversary
   TrainResult result_;
   std::int64_t bad_in_a_row_ = 0;
   std::int64_t saved_at_ = -1, scored_at_ = -1;

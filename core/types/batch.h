@@ -48,6 +48,7 @@ struct Batch {
   // [P+1] bounds of the pools of examples that losses compare, among the sequences; empty where none does.
   std::vector<std::int64_t> pools;
   bool transient = false;  // perturbed, mixed or generated: never remembered
+  Tensor perturbation;     // [T, H] of a transient batch: what a teacher adds to its own word embeddings; or undefined
 
   // N: rows that the first head reads.
   std::int64_t head_rows() const { return rows.empty() ? streams.at(0).count() : rows[0].size(0); }

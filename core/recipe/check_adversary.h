@@ -1,0 +1,15 @@
+#pragma once
+// The rules of `adversary` and of changed text: what they ask of the task, the teacher and the losses.
+
+#include "core/recipe/faults.h"
+#include "core/recipe/task_names.h"
+
+namespace dsd {
+
+// `recipe.adversary` is there.
+void check_adversary(const Recipe& recipe, const TaskName& task, Faults& faults);
+
+// Those of `data.augment` and `eval.robustness`.
+void check_text_changes(const Recipe& recipe, const TaskName& task, Faults& faults);
+
+}  // namespace dsd
