@@ -46,8 +46,8 @@ struct AugmentConfig {
 
 // What models are scored on beside the clean dev set.
 struct RobustnessConfig {
-  double radius = 1;
-  double step_size = 0.3;
+  double radius = 0.1;
+  double step_size = 0.05;
   std::int64_t steps = 3;
   double characters = 0.2;
   static void fields(auto& self, auto& v) {
