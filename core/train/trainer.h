@@ -54,6 +54,7 @@ struct TrainResult {
   std::optional<double> best_score;
   std::int64_t best_step = 0;
   Scored last;
+  bool on_plateau = false;  // that ended it
   int signal = 0;
 };
 
@@ -71,6 +72,8 @@ class Trainer {
   double backward(std::vector<Batch>& batches, Progress progress, std::vector<PartReport>* parts);
   void after_step(const StepLine& line);
   void evaluate_now();
+  void watch_plateau(const Scored& scored);
+  bool gains(double score, double before, double least) const;
   void save_now();
   bool due(std::int64_t every) const { return result_.steps % every == 0; }
 
@@ -79,6 +82,8 @@ class Trainer {
   TrainResult result_;
   std::int64_t bad_in_a_row_ = 0;
   std::int64_t saved_at_ = -1, scored_at_ = -1;
+  std::optional<double> plateau_score_;
+  std::int64_t plateau_evaluations_ = 0;
 };
 
 }  // namespace dsd
