@@ -8,6 +8,8 @@
 #include "core/config/reader.h"
 #include "core/config/writer.h"
 #include "core/recipe/check.h"
+#include "core/recipe/check_features.h"
+#include "core/recipe/task_names.h"
 #include "schedules/schedule.h"
 
 namespace dsd {
@@ -125,6 +127,11 @@ Recipe stage_recipe(const Recipe& recipe, std::size_t index, const std::filesyst
   if (stage.start.kind == Kind::folder) start_from(stage.start.folder);
   if (stage.start.kind == Kind::teacher_layers) start_from(std::nullopt);
   if (stage.start.kind == Kind::random) student.start = StudentStart::random, student.from_layers.clear();
+  // Handed down to a stage that has no use for it, it says nothing.
+  const auto task = find_task_name(recipe.task);
+  const bool has_states = has_features(own.losses) || (task && task->kind == TaskKind::next_token);
+  if (!has_states && own.teacher.keep_dtype == recipe.teacher.keep_dtype)
+    own.teacher.keep_dtype = TeacherConfig().keep_dtype;
   if (learns_from_previous(stage)) {
     own.teacher.path = previous.string();
     // Its labels are the task's own, and a store that is named is of another teacher.

@@ -199,9 +199,10 @@ class Shipped {
     }
     for (const auto& value : retyped(original.entries[i].value)) {
       map.entries[i].value = value;
-      // A temperature may be a mapping: one of another kind is told at what it holds.
-      const bool inside = key == "temperature" && value.kind == Node::Kind::map;
-      expect_one("retyped", inside ? line + 1 : line, key);
+      // A temperature may be a mapping, stages a list: one of another kind is told at what it holds.
+      const bool inside = (key == "temperature" && value.kind == Node::Kind::map) ||
+                          (key == "stages" && value.kind == Node::Kind::list);
+      expect_one("retyped", inside ? line + (key == "stages" ? 2 : 1) : line, key);
     }
     const std::set<std::string> always{"task", "data", "data.root", "losses.features[].loss"};
     map.entries.erase(map.entries.begin() + static_cast<std::ptrdiff_t>(i));
