@@ -151,7 +151,7 @@ TEST_CASE("stages of one teacher share what is remembered of it") {
   for (const char* name : {"0-article0", "1-article1"}) {
     const auto record = json_of(job.stage("run", name) / "stage.json");
     CHECK(record["store"] == stores[0]);
-    CHECK(record["held"] == 240);  // each training example once
+    CHECK(record["held"] == 30);  // each text once: of the 240, one in eight is new
   }
 }
 
@@ -202,7 +202,7 @@ TEST_CASE("resumed inside a stage, between two, and before the record of one, a 
   const auto changed_recipe =
       dsdistill(job.arguments("run", stages, with(flags, {"--set", "stages.1.train.batch=4", "--resume"})));
   CHECK(changed_recipe.code == 2);
-  CHECK(contains(changed_recipe.error, "recipe:         batch: 4"));
+  CHECK(contains(changed_recipe.error, "recipe:       batch: 4"));
   fs::copy_file(job.stage("run", "0-a") / "student/model.safetensors",
                 job.stage("run", "1-b") / "student/model.safetensors", fs::copy_options::overwrite_existing);
   const auto tampered = dsdistill(job.arguments("run", stages, with(flags, {"--resume"})));
@@ -245,7 +245,10 @@ TEST_CASE("what no stage can do is told before the first step of any") {
   fault("[{student: {freeze: [embeddings, layers, head]}}]", "nothing is left to train");
   fault("[{student: {layers: 1}}, {losses: {features: [{loss: {kind: hidden, only: 2}}]}}]",
         "stage 1 ('stage'): losses.features: hidden names layer 2 of the student, which has 1");
-  fault("[{}, {start: ./nowhere}]", "nowhere");
+  const auto missing = dsdistill(job.arguments("none", "[{}, {start: ./nowhere}]", kShort));
+  CHECK(missing.code == 1);  // a file, as it is without stages
+  CHECK(contains(missing.error, "stage 1 ('stage'): ./nowhere: no such folder"));
+  CHECK_FALSE(fs::exists(job.shop / "none"));
 }
 
 TEST_CASE("a dry run shows each stage; a baseline takes all the stages' steps; eval reads a staged run") {
