@@ -105,10 +105,19 @@ class Stages {
 
   // A teacher is scored once; a student that has become one was scored as a student.
   void score(std::size_t index, const Recipe& recipe, RunModels& models, const Workbench& bench) {
-    if (!models.teacher || learns_from_previous(run_.recipe.stages[index]) || recipe.teacher.path == scored_) return;
+    if (learns_from_previous(run_.recipe.stages[index])) return require_floor(recipe, bench.data.task.metrics.front());
+    if (!models.teacher || recipe.teacher.path == scored_) return;
     const auto teacher = score_teacher(recipe, models, bench);
     if (!result_.teacher) result_.teacher = teacher;
     scored_ = *recipe.teacher.path;
+  }
+
+  void require_floor(const Recipe& recipe, Metric metric) const {
+    const auto& floor = recipe.teacher.floor;
+    const auto& reached = result_.last.best_score;
+    if (floor && (!reached || is_better(metric, *floor, *reached)))
+      fail_as(ExitCode::refused, "the student before, which is to teach, has {}, not teacher.floor {:.4f}",
+              score_text(reached), *floor);
   }
 
   // False where a signal ended it.

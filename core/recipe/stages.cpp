@@ -136,6 +136,7 @@ Recipe stage_recipe(const Recipe& recipe, std::size_t index, const std::filesyst
     own.teacher.path = previous.string();
     // Its labels are the task's own, and a store that is named is of another teacher.
     own.teacher.labels.clear(), own.teacher.store.reset();
+    if (own.teacher.floor == recipe.teacher.floor) own.teacher.floor.reset();  // the first teacher's own
   }
   return own;
 }

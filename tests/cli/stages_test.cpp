@@ -102,6 +102,16 @@ TEST_CASE("in a chain of assistants each student is taught by the one before, wh
   CHECK(student_of(student) != alone("other", job.teacher));
 }
 
+TEST_CASE("a floor that the first teacher keeps is not the assistants', unless a stage gives them one") {
+  const Job job;
+  const std::string floor = "teacher.floor=0.5";
+  job.run("run", "[{}, {teacher: previous}]", with(kShort, {"--set", floor}));
+  const auto refused = dsdistill(
+      job.arguments("floor", "[{}, {teacher: {path: previous, floor: 1.5}}]", with(kShort, {"--set", floor})));
+  CHECK(refused.code == 4);
+  CHECK(contains(refused.error, "not teacher.floor 1.5"));
+}
+
 TEST_CASE("what is frozen keeps its bits, all else moves") {
   const Job job;
   job.run(
