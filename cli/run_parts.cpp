@@ -8,6 +8,7 @@
 #include "core/eval/labels.h"
 #include "core/formats/json.h"
 #include "core/formats/locate.h"
+#include "core/model/freeze.h"
 #include "core/model/preset_config.h"
 #include "core/recipe/check.h"
 
@@ -162,6 +163,14 @@ void require_classes(const Recipe& recipe, const Task& task) {
             task.labels.size(), least);
 }
 
+std::shared_ptr<Model> teacher_model(const Recipe& recipe, const fs::path& folder, const ModelsAtHand& at_hand) {
+  const bool on_gpu = recipe.train.device == DeviceKind::cuda, bf16 = recipe.train.dtype == TrainDtype::bf16;
+  const std::string& path = *recipe.teacher.path;
+  if (at_hand.student && path == at_hand.student_path) return at_hand.student;
+  if (at_hand.teacher && path == at_hand.teacher_path && bf16 == at_hand.teacher_bf16) return at_hand.teacher;
+  return load_frozen_model(folder, bf16, on_gpu ? at::Device(at::kCUDA) : at::Device(at::kCPU));
+}
+
 bool is_identity(const std::vector<std::int32_t>& columns) {
   for (std::size_t c = 0; c < columns.size(); ++c)
     if (columns[c] != static_cast<std::int32_t>(c)) return false;
@@ -216,16 +225,17 @@ fs::path student_base(const Recipe& recipe) {
   return recipe.student.path ? locate_model(*name) : locate_teacher(*name);
 }
 
-RunModels load_models(const Recipe& recipe, const RunData& data) {
+RunModels load_models(const Recipe& recipe, const RunData& data, const ModelsAtHand& at_hand) {
   require_classes(recipe, data.task);
   RunModels models;
-  const bool on_gpu = recipe.train.device == DeviceKind::cuda;
-  const bool bf16 = recipe.train.dtype == TrainDtype::bf16;
+  const auto is_unwritten = [&](const std::optional<std::string>& path) {
+    return at_hand.student && path == at_hand.student_path;
+  };
   const bool language = data.task.kind == TaskKind::next_token;
   if (recipe.teacher.path) {
-    models.teacher_folder = locate_teacher(*recipe.teacher.path);
-    models.teacher =
-        load_frozen_model(models.teacher_folder, bf16, on_gpu ? at::Device(at::kCUDA) : at::Device(at::kCPU));
+    models.teacher_folder =
+        is_unwritten(recipe.teacher.path) ? fs::path(*recipe.teacher.path) : locate_teacher(*recipe.teacher.path);
+    models.teacher = teacher_model(recipe, models.teacher_folder, at_hand);
     if (language) require_language_model(models.teacher->config(), *recipe.teacher.path, data.train);
     else
       models.columns = match_labels(data.task, models.teacher->config().head,
@@ -234,17 +244,20 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
                                      .score = order_scorer(*models.teacher, data.dev, data.task, recipe.eval.tokens)});
     require_positions(*models.teacher, recipe, "teacher");
   }
-  models.student_base = student_base(recipe);
+  models.student_base = is_unwritten(recipe.student.path) ? fs::path(*recipe.student.path) : student_base(recipe);
   const RandomKey random{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::weights};
   const ModelOptions options = student_options(recipe, data.task);
   if (recipe.student.preset) {
     models.student = random_model(preset_config(recipe, models, data.task), options, random);
     models.fresh = {"every weight"};
     require_positions(*models.student, recipe, "student");
+    freeze(*models.student, recipe.student.freeze);
     return models;
   }
   const bool from_teacher = models.teacher && !recipe.student.path;
-  const std::shared_ptr<Model> base = from_teacher ? models.teacher : load_frozen_model(models.student_base);
+  const std::shared_ptr<Model> base = from_teacher                        ? models.teacher
+                                      : is_unwritten(recipe.student.path) ? at_hand.student
+                                                                          : load_frozen_model(models.student_base);
   if (language) require_language_model(base->config(), models.student_base.string(), data.train);
   const ModelConfig config = student_config(base->config(), recipe.student, data.task);
   if (recipe.student.start == StudentStart::random) {
@@ -261,6 +274,7 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
     fail_as(ExitCode::bad_input, "the teacher scores {} tokens and the student {}: no loss can compare them",
             vocab_size(models.teacher->config().family), vocab_size(models.student->config().family));
   require_positions(*models.student, recipe, "student");
+  freeze(*models.student, recipe.student.freeze);
   return models;
 }
 

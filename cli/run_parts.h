@@ -43,8 +43,17 @@ std::filesystem::path locate_teacher(const std::string& name);
 // Where the student starts: student.path, else teacher.path.
 std::filesystem::path student_base(const Recipe& recipe);
 
+// Models of the stage before that the next one takes as they are, in place of what stands at their paths.
+struct ModelsAtHand {
+  std::string student_path;  // as the recipe names it; a student that is not on disk yet
+  std::shared_ptr<Model> student;
+  std::string teacher_path;
+  bool teacher_bf16 = false;
+  std::shared_ptr<Model> teacher;
+};
+
 // Loads the teacher (if any) and makes the student. `data` gives the task's labels.
-RunModels load_models(const Recipe& recipe, const RunData& data);
+RunModels load_models(const Recipe& recipe, const RunData& data, const ModelsAtHand& at_hand = {});
 
 // "BERT, 2 layers x 384, 12 heads, MLP 1536; 15.6 M parameters, 62.5 MB in fp32".
 std::string describe_model(Model& model);

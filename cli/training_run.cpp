@@ -87,6 +87,7 @@ struct Loop {
   std::unique_ptr<Adversary> adversary;      // or none
   std::unique_ptr<Teacher> direct;           // none where labels alone are learned from
   std::unique_ptr<RememberedTeacher> store;  // over it, where it is remembered
+  std::string shared_store;                  // the file's name, where stages share it
 };
 
 // What a teacher's top-k is kept at; `recipe check` sees to it that it does not change.
@@ -104,14 +105,29 @@ RememberedForm form_of(const Recipe& recipe, const Objective& objective) {
   return form;
 }
 
-// `file` is where a remembered teacher keeps its outputs.
-void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, const fs::path& file) {
+// Of all that a store must agree in to be shared: the teacher, and what is kept of its outputs.
+std::string shared_store_name(const Key128& teacher, const RememberedForm& form) {
+  Hasher hasher;
+  hasher.text(teacher.hex()).number(static_cast<std::uint64_t>(form.kind)).text(at::toString(form.dtype));
+  hasher.number(static_cast<std::uint64_t>(form.top_k)).bytes(&form.temperature, sizeof form.temperature);
+  for (const Site& site : form.sites) hasher.text(fmt::format("{}", name_of(site)));
+  return fmt::format("teacher-{}.store", hasher.key().hex().substr(0, 16));
+}
+
+// `file` is where a remembered teacher keeps its outputs; `shared`: it is a folder, with a file for each teacher and
+// form.
+void add_teacher(Loop* loop, const Recipe& recipe, RunModels& models, fs::path file, bool shared = false) {
   if (!learns_from_teacher(recipe, models)) return;
   loop->direct = in_process_teacher(models.teacher, models.columns);
   if (!recipe.teacher.remember) return;
+  const Key128 key = teacher_key(*models.teacher, models.columns);
+  const RememberedForm form = form_of(recipe, loop->objective);
+  if (shared) {
+    loop->shared_store = shared_store_name(key, form);
+    file /= loop->shared_store;
+  }
   loop->store =
-      std::make_unique<RememberedTeacher>(*loop->direct, file, teacher_key(*models.teacher, models.columns),
-                                          recipe.teacher.budget_mib * kMebibyte, form_of(recipe, loop->objective));
+      std::make_unique<RememberedTeacher>(*loop->direct, file, key, recipe.teacher.budget_mib * kMebibyte, form);
 }
 
 // Projectors start from the first batches, unless a checkpoint holds them; what is matched is printed either way.
@@ -168,9 +184,9 @@ void require_same_run(const CheckpointMeta& then, const CheckpointMeta& now, con
 }
 
 // Puts the newest checkpoint in place; none when the run starts anew. A store that the recipe names is other runs' too,
-// and what it holds depends on the examples alone: only the run's own is cut back.
+// and what it holds depends on the examples alone: only the run's own is cut back, to `held` where it starts anew.
 std::optional<CheckpointMeta> restore_newest(Loop* loop, const Workbench& bench, const RunFolder& run,
-                                             const CheckpointMeta& now, bool own_store) {
+                                             const CheckpointMeta& now, bool own_store, std::int64_t held) {
   if (run.resumed) {
     const auto loaded = newest_checkpoint(run.path, [&](std::string_view line) { bench.console.write_line(line); });
     if (loaded) {
@@ -183,8 +199,14 @@ std::optional<CheckpointMeta> restore_newest(Loop* loop, const Workbench& bench,
     }
     bench.console.line("resume    {} holds no checkpoint: starting anew", run.path.string());
   }
-  if (loop->store && own_store) loop->store->cut(0);
+  if (loop->store && own_store) loop->store->cut(held);
   return std::nullopt;
+}
+
+std::int64_t held_before(const StageRun& stage, const std::string& store) {
+  for (const auto& [file, length] : stage.held)
+    if (file == store) return length;
+  return 0;
 }
 
 }  // namespace
@@ -219,15 +241,20 @@ std::string text_of(const Scored& scored) {
   return text.empty() ? "no labels to score on" : text;
 }
 
-TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workbench& bench, const RunFolder& run) {
+FolderResult train_in_folder(const Recipe& recipe, RunModels& models, const Workbench& bench, const RunFolder& run,
+                             const StageRun* stage) {
   Loop loop(recipe, models, bench);
-  add_teacher(&loop, recipe, models, recipe.teacher.store ? fs::path(*recipe.teacher.store) : run.store());
+  const bool own_store = !recipe.teacher.store;
+  const bool shared = own_store && stage != nullptr;
+  add_teacher(&loop, recipe, models,
+              own_store ? (shared ? stage->stores : run.store()) : fs::path(*recipe.teacher.store), shared);
   const CheckpointMeta now{.threads = bench.threads,
-                           .recipe = Hasher().text(dump_recipe(recipe)).key().hex(),
+                           .recipe = Hasher().text(stage ? stage->identity : dump_recipe(recipe)).key().hex(),
                            .data = bench.data.train.fingerprint().hex()};
   if (loop.store && recipe.teacher.store)
     bench.console.line("store     {}: {} examples are remembered there", *recipe.teacher.store, loop.store->length());
-  const auto start = restore_newest(&loop, bench, run, now, !recipe.teacher.store);
+  const auto start =
+      restore_newest(&loop, bench, run, now, own_store, stage ? held_before(*stage, loop.shared_store) : 0);
   add_curriculum(&loop, recipe, bench);
   look_at_features(&loop, recipe, models, bench, !start);
   RunLog log(run.log(), start ? std::optional(start->step) : std::nullopt);
@@ -236,27 +263,33 @@ TrainResult train_in_folder(const Recipe& recipe, RunModels& models, const Workb
   TrainerParts parts = loop.parts(recipe, models, bench);
   parts.log = &log;
   parts.console = &report;
-  parts.evaluate = [&] {
-    return scored_of(evaluate(*models.student, bench.data.dev, bench.data.task, {.tokens = recipe.eval.tokens}));
-  };
+  if (!stage || stage->scored)
+    parts.evaluate = [&] {
+      return scored_of(evaluate(*models.student, bench.data.dev, bench.data.task, {.tokens = recipe.eval.tokens}));
+    };
   parts.lower_is_better = lower_is_better(bench.data.task.metrics.front());
   parts.save = [&](const CheckpointMeta& meta) {
     CheckpointMeta whole = meta;
     whole.threads = now.threads, whole.recipe = now.recipe, whole.data = now.data;
     save_checkpoint(run.path, whole, loop.parameters, loop.optimiser, loop.objective.state());
   };
-  parts.save_best = [&] {
+  const auto write_student = [&] {
     write_folder_atomically(run.student(), true, [&](const fs::path& folder) {
       write_model(*models.student, bench.tokenizer, folder, at::kFloat);
     });
   };
+  parts.save_best = write_student;
   const TrainResult result = Trainer(std::move(parts)).run(start);
+  // Where nothing was scored there is no best one, and the next stage goes on from the last.
+  if (stage && result.signal == 0 && !result.best_score) write_student();
   if (const auto tail = loop.store ? loop.store->mean_tail() : std::nullopt)
     bench.console.line(
         "kept      the teacher's {} likeliest tokens of {} at temperature {}; the rest holds {:.2f} % on the "
         "average",
         recipe.teacher.top_k, loop.store->can().classes, fixed_temperature(recipe), 100 * *tail);
-  return result;
+  FolderResult outcome{.trained = result, .store = {}};
+  if (!loop.shared_store.empty()) outcome.store = StoreMark{loop.shared_store, loop.store->length()};
+  return outcome;
 }
 
 TrainResult train_probe(const Recipe& recipe, RunModels& models, const Workbench& bench, std::int64_t steps) {

@@ -207,9 +207,14 @@ struct LogitMeanSquaredErrorConfig {
   static constexpr std::string_view over_vocabulary = "forward_kl";
   static constexpr std::string_view one_temperature = "softens nothing";
   bool standardise = false;
+  ScheduleConfig teacher_scale = 1.0;
   static void fields(auto& self, auto& v) {
     v("standardise", self.standardise,
       "each row of logits less its mean, by its standard deviation, on both sides (Sun et al. 2024)");
+    v("teacher_scale", self.teacher_scale,
+      "what the teacher's logits are multiplied by: '0.1 -> 1 in 10 stages' anneals them (Jafari et al. 2021, "
+      "arXiv:2104.07163)",
+      positive);
   }
 };
 

@@ -38,9 +38,12 @@ struct LayerPair {
 struct LayersConfig {
   std::optional<LayerMap> layers;
   std::vector<LayerPair> pairs;
+  std::optional<std::int64_t> only;
   static void layer_fields(auto& self, auto& v, std::string_view help) {
     v("layers", self.layers, help);
     v("pairs", self.pairs, "in place of layers: the pairs by number");
+    v("only", self.only, "of the pairs that 'layers' gives, that of this layer of the student alone, from 1; null: all",
+      Range{.min = 1});
   }
 };
 inline constexpr std::string_view kLayersHelp =

@@ -47,6 +47,10 @@ std::vector<LayerPair> layer_pairs(const LayersConfig& config, LayerMap otherwis
               loss, student_layers, teacher_layers);
     if (map == LayerMap::top || map == LayerMap::middle)
       return {pair_of(map, (student_layers + 1) / 2, student_layers, teacher_layers)};
+    if (config.only) {
+      check_layer(*config.only, student_layers, "student", loss);
+      return {pair_of(map, *config.only, student_layers, teacher_layers)};
+    }
     for (std::int64_t m = 1; m <= student_layers; ++m) pairs.push_back(pair_of(map, m, student_layers, teacher_layers));
   }
   for (const LayerPair& pair : pairs) {

@@ -8,6 +8,7 @@ namespace dsd {
 
 Tensor LogitMeanSquaredError::sum(const LossInput& input) const {
   Tensor student = student_logits(input), teacher = teacher_logits(input);
+  teacher = teacher * value(config_.teacher_scale, input.progress);
   if (config_.standardise) standardise(student, teacher);
   const Tensor out = (student == -INFINITY).logical_or(teacher == -INFINITY);
   const Tensor difference = student.masked_fill(out, 0) - teacher.masked_fill(out, 0);

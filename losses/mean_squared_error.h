@@ -1,6 +1,7 @@
 #pragma once
-// Mean squared error. Against a teacher: for each row the mean over classes of (student - teacher)^2 on raw logits, no
-// temperature (Kim et al. 2021, arXiv:2105.08919); a class that either side masks has no part. Against labels: (student
+// Mean squared error. Against a teacher: for each row the mean over classes of (student - scale * teacher)^2 on raw
+// logits, no temperature (Kim et al. 2021, arXiv:2105.08919; a scale that grows to 1 is annealing, Jafari et al. 2021,
+// arXiv:2104.07163); a class that either side masks has no part. Against labels: (student
 // - value)^2 for rows that have a value.
 
 #include "losses/rows.h"

@@ -44,7 +44,8 @@ Sample sample_of(const ListSlot& list) {
 std::string type_text(const Slot& slot, const Range& range);
 
 std::string choice_text(const ChoiceSlot& choice) {
-  const std::string kinds = fmt::format("mapping with a kind ({})", fmt::join(choice.type->kinds, ", "));
+  const std::string kinds =
+      fmt::format("mapping with a {} ({})", choice.type->told_by, fmt::join(choice.type->kinds, ", "));
   if (choice.type->shorthand == choice.type->kinds.size()) return kinds;
   const auto owner = choice.type->fresh();
   const Field only = choice.type->emplace(owner.get(), choice.type->shorthand).fields.at(0);
@@ -63,6 +64,10 @@ std::string type_text(const Slot& slot, const Range& range) {
     return type_text(sample_of(*optional).slot, range) + " or null";
   if (const auto* list = std::get_if<ListSlot>(&slot)) return "list of " + type_text(sample_of(*list).slot, range);
   if (const auto* choice = std::get_if<ChoiceSlot>(&slot)) return choice_text(*choice);
+  if (const auto* owners = std::get_if<OwnersSlot>(&slot)) {
+    const auto keys = owners->type->fresh();
+    return "list of mapping, or " + type_text(owners->type->instead(keys.get()), any);
+  }
   return "mapping";
 }
 
@@ -120,6 +125,10 @@ class Explainer {
     } else if (const auto* list = std::get_if<ListSlot>(&slot)) {
       const Sample sample = sample_of(*list);
       inside(sample.slot, path + "[]", indent);
+    } else if (const auto* owners = std::get_if<OwnersSlot>(&slot)) {
+      const auto keys = owners->type->fresh();
+      map(owners->type->element(keys.get()), path + "[]", indent + 2);
+      inside(owners->type->instead(keys.get()), path, indent);
     }
   }
 
@@ -143,7 +152,7 @@ class Explainer {
       const auto owner = choice.type->fresh();
       const MapSlot fields = choice.type->emplace(owner.get(), i);
       if (is_shown(path))
-        out += fmt::format("{:{}}- kind `{}`{}\n", "", indent, choice.type->kinds[i],
+        out += fmt::format("{:{}}- {} `{}`{}\n", "", indent, choice.type->told_by, choice.type->kinds[i],
                            fields.fields.empty() ? ": no keys" : "");
       map(fields, path, indent + 2);
     }

@@ -21,6 +21,13 @@ Node* step_into(Node& node, const std::string& key, Mark mark) {
   return &node.entries.emplace_back(Node::Entry{key, mark, std::move(fresh)}).value;
 }
 
+// An element of a list, by `[2]` or `.2`; in a mapping (a preset's part) both are the key 2.
+Node* step_to(Node& node, const PathPart& part, Mark mark) {
+  if (!part.index) return step_into(node, part.key, mark);
+  if (node.kind == Node::Kind::map) return step_into(node, std::to_string(*part.index), mark);
+  return node.kind == Node::Kind::list && *part.index < node.items.size() ? &node.items[*part.index] : nullptr;
+}
+
 void mark_key(Node& node, std::string_view key, Mark mark) {
   for (auto& entry : node.entries) {
     if (entry.key != key) continue;
@@ -45,14 +52,14 @@ void apply(Node& root, std::string_view text, Mark mark, Diagnostics& faults) {
   Node* parent = nullptr;
   for (const auto& part : parts) {
     parent = node;
-    if (part.index) node = *part.index < node->items.size() ? &node->items[*part.index] : nullptr;
-    else node = step_into(*node, part.key, mark);
+    node = step_to(*node, part, mark);
     if (!node && part.index)
       return faults.add(mark, fmt::format("the list in '{}' has no element {}", path, *part.index));
     if (!node) return faults.add(mark, fmt::format("'{}' leads through a value that is not a mapping", path));
   }
   *node = std::move(*value);
-  if (!parts.back().index) mark_key(*parent, parts.back().key, mark);
+  if (!parts.back().index || parent->kind == Node::Kind::map)
+    mark_key(*parent, parts.back().index ? std::to_string(*parts.back().index) : parts.back().key, mark);
   root = std::move(draft);
 }
 

@@ -1,5 +1,6 @@
 #pragma once
-// Key paths as messages and `--set` write them: `train.batch`, `student.from_layers[0]`.
+// Key paths as messages and `--set` write them: `train.batch`, `student.from_layers[0]`, which `student.from_layers.0`
+// is too.
 
 #include <cstddef>
 #include <optional>
@@ -11,7 +12,7 @@ namespace dsd {
 
 struct PathPart {
   std::string key;                   // empty for an index
-  std::optional<std::size_t> index;  // `[2]`
+  std::optional<std::size_t> index;  // `[2]` or `.2`
 };
 
 // Nothing comes back for a path that is not one: an empty part, a bracket left open, an index that is no number.

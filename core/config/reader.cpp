@@ -33,6 +33,7 @@ struct Value {
   std::string path;
   Range range;
   bool in_list = false;
+  bool inherits = false;  // what it does not name is there already, so that no key is required
 };
 
 class Reader {
@@ -45,12 +46,15 @@ class Reader {
     read_fields(value, map);
   }
 
+  void read(const Value& value, ChoiceSlot& choice) { read_choice(value, choice); }
+
  private:
   void read_fields(const Value& value, MapSlot& map) {
     for (auto& field : map.fields) {
       for (const auto& entry : value.node.entries) {
         if (entry.key != field.key) continue;
-        read_slot({entry.value, entry.mark, join_path(value.path, entry.key), field.range}, field.slot);
+        read_slot({entry.value, entry.mark, join_path(value.path, entry.key), field.range, false, value.inherits},
+                  field.slot);
         break;  // a second one is a fault of its own
       }
     }
@@ -74,7 +78,7 @@ class Reader {
     }
     Keys keys{known, {}, {}};
     for (const auto& field : map.fields)
-      if (field.range.required && !present.contains(field.key)) keys.missing.push_back(field.key);
+      if (field.range.required && !value.inherits && !present.contains(field.key)) keys.missing.push_back(field.key);
     std::ranges::copy_if(known, std::back_inserter(keys.absent), [&](auto key) { return !present.contains(key); });
     for (const auto* stranger : strangers) add_stranger(*stranger, value.path, keys);
     for (const auto key : keys.missing) add(value.key, "{} needs '{}'", name(value.path), key);
@@ -100,19 +104,19 @@ class Reader {
     std::visit([&](auto& typed) { read(value, typed); }, slot);
   }
 
-  void read(const Value& value, ChoiceSlot& choice) {
+  void read_choice(const Value& value, ChoiceSlot& choice) {
     const auto kinds = choice.type->kinds;
     if (value.node.kind == Node::Kind::scalar && choice.type->shorthand < kinds.size()) {
       Field only = choice.type->emplace(choice.value, choice.type->shorthand).fields.at(0);
       return read_slot({value.node, value.key, value.path, only.range}, only.slot);
     }
     if (value.node.kind != Node::Kind::map)
-      return add_wrong(value, fmt::format("a mapping with a 'kind' ({})", fmt::join(kinds, ", ")));
+      return add_wrong(value, fmt::format("a mapping with a '{}' ({})", choice.type->told_by, fmt::join(kinds, ", ")));
     MapSlot fields;
     int replaced_by = 0;
-    const auto given = std::ranges::find(value.node.entries, "kind", &Node::Entry::key);
+    const auto given = std::ranges::find(value.node.entries, choice.type->told_by, &Node::Entry::key);
     if (given != value.node.entries.end()) {
-      const Value kind{given->value, given->mark, join_path(value.path, "kind"), any};
+      const Value kind{given->value, given->mark, join_path(value.path, choice.type->told_by), any};
       const auto index = name_index(kind, kinds);
       if (!index) return;
       fields = choice.type->emplace(choice.value, *index);
@@ -122,7 +126,7 @@ class Reader {
     } else {
       fields = choice.type->fields(choice.value);
     }
-    check_keys(value, fields, {"kind"}, replaced_by);
+    check_keys(value, fields, {choice.type->told_by}, replaced_by);
     read_fields(value, fields);
   }
 
@@ -135,10 +139,12 @@ class Reader {
       for (const auto& field : choice.type->emplace(sample.get(), i).fields) known.insert(field.key);
     for (const auto& entry : value.node.entries)
       if (!known.contains(entry.key))
-        return add(entry.mark, "unknown key '{}' in {}, which needs a 'kind', one of: {}", clipped(entry.key),
-                   name(value.path), kinds);
-    add(value.key, "{} needs a 'kind', one of: {}", name(value.path), kinds);
+        return add(entry.mark, "unknown key '{}' in {}, which needs a '{}', one of: {}", clipped(entry.key),
+                   name(value.path), choice.type->told_by, kinds);
+    add(value.key, "{} needs a '{}', one of: {}", name(value.path), choice.type->told_by, kinds);
   }
+
+  void read(const Value&, OwnersSlot&) {}
 
   void read(const Value& value, ListSlot& list) {
     if (value.node.kind != Node::Kind::list) return add_wrong(value, "a list");
@@ -156,6 +162,7 @@ class Reader {
     Slot slot = held ? optional.type->get(optional.value) : optional.type->emplace(optional.value);
     Value inside = value;
     inside.range.required = !held;  // a choice in it then needs its kind
+    inside.inherits = held && value.inherits;
     read_slot(inside, slot);
   }
 
@@ -253,17 +260,26 @@ void read_tree(const Node& root, MapSlot fields, std::string_view whole, Diagnos
   Reader(whole, faults).read({root, root.mark, "", any}, fields);
 }
 
+void read_changes(const Node& node, Mark key, MapSlot fields, std::string path, Diagnostics& faults) {
+  Reader("", faults).read({node, key, std::move(path), any, false, true}, fields);
+}
+
+void read_choice(const Node& node, Mark key, ChoiceSlot choice, std::string path, Diagnostics& faults) {
+  Reader("", faults).read({node, key, std::move(path), required}, choice);
+}
+
 Mark place_of(const Node& root, std::string_view path) {
   Mark mark = root.mark;
   const Node* node = &root;
   for (const auto& part : split_path(path)) {
     const Node* next = nullptr;
     Mark key_mark = mark;
-    if (part.index) {
+    const std::string key = part.index ? std::to_string(*part.index) : part.key;  // in a mapping
+    if (part.index && node->kind == Node::Kind::list) {
       if (*part.index < node->items.size()) next = &node->items[*part.index], key_mark = next->mark;
     } else {
       for (const auto& entry : node->entries)
-        if (entry.key == part.key && !next) next = &entry.value, key_mark = entry.mark;
+        if (entry.key == key && !next) next = &entry.value, key_mark = entry.mark;
     }
     if (!next) return mark;
     node = next;

@@ -58,7 +58,8 @@ struct ListSlot {
 // stands for the whole.
 struct ChoiceType {
   std::span<const std::string_view> kinds;
-  std::size_t shorthand;  // which kind; kinds.size(): none
+  std::string_view told_by;  // "kind", or what the alternatives say
+  std::size_t shorthand;     // which kind; kinds.size(): none
   std::size_t (*get)(const void*);
   MapSlot (*fields)(void*);  // of the alternative that holds
   MapSlot (*emplace)(void*, std::size_t);
@@ -69,8 +70,14 @@ struct ChoiceSlot {
   const ChoiceType* type;
 };
 
+// What its owner reads and writes: see Inheriting.
+struct OwnersType;
+struct OwnersSlot {
+  const OwnersType* type;
+};
+
 using Slot = std::variant<bool*, std::int64_t*, double*, std::string*, EnumSlot, GrammarSlot, OptionalSlot, ListSlot,
-                          ChoiceSlot, MapSlot>;
+                          ChoiceSlot, MapSlot, OwnersSlot>;
 
 struct Field {
   std::string_view key, help;
@@ -84,6 +91,12 @@ struct OptionalType {
   Slot (*get)(void*);
   Slot (*emplace)(void*);
   std::shared_ptr<void> (*fresh)();  // an empty one, to see what it would hold
+};
+
+struct OwnersType {
+  std::shared_ptr<void> (*fresh)();
+  MapSlot (*element)(void*);
+  Slot (*instead)(void*);
 };
 
 struct ListType {
@@ -147,6 +160,15 @@ struct ListTable {
   static constexpr ListType type{size, clear, at, append, fresh};
 };
 
+template <Inheriting T>
+struct OwnersTable {
+  using Keys = typename T::value_type::Keys;
+  static std::shared_ptr<void> fresh() { return std::make_shared<Keys>(); }
+  static MapSlot element(void* keys) { return describe_fields(static_cast<Keys*>(keys)->element); }
+  static Slot instead(void* keys) { return slot_of(static_cast<Keys*>(keys)->instead); }
+  static constexpr OwnersType type{fresh, element, instead};
+};
+
 template <Choice T>
 struct ChoiceTable;
 template <class... Ts>
@@ -172,13 +194,19 @@ struct ChoiceTable<std::variant<Ts...>> {
     static_cast<void>((none(std::type_identity<Ts>{}) && ...));
     return i;
   }();
-  static constexpr ChoiceType type{kinds, shorthand, get, fields, emplace, fresh};
+  static constexpr std::string_view told_by = [] {
+    using First = std::variant_alternative_t<0, T>;
+    if constexpr (requires { First::told_by; }) return First::told_by;
+    else return std::string_view("kind");
+  }();
+  static constexpr ChoiceType type{kinds, told_by, shorthand, get, fields, emplace, fresh};
 };
 
 template <class T>
 Slot slot_of(T& value) {
   if constexpr (Choice<T>) return ChoiceSlot{&value, &ChoiceTable<T>::type};
   else if constexpr (Optional<T>) return OptionalSlot{&value, &OptionalTable<T>::type};
+  else if constexpr (Inheriting<T>) return OwnersSlot{&OwnersTable<T>::type};
   else if constexpr (List<T>) return ListSlot{&value, &ListTable<T>::type};
   else if constexpr (NamedEnum<T>) return EnumSlot{&value, &EnumTable<T>::type};
   else if constexpr (Grammatical<T>) return GrammarSlot{&value, &GrammarTable<T>::type};

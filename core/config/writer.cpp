@@ -43,9 +43,10 @@ class InlineWriter {
   std::string operator()(ChoiceSlot& choice) const {
     if (has_shorthand(choice)) return write_inline(choice.type->fields(choice.value).fields.at(0).slot);
     const auto kind = choice.type->kinds[choice.type->get(choice.value)];
-    return map(fmt::format("kind: {}", kind), choice.type->fields(choice.value));
+    return map(fmt::format("{}: {}", choice.type->told_by, kind), choice.type->fields(choice.value));
   }
   std::string operator()(MapSlot& fields) const { return map("", fields); }
+  std::string operator()(OwnersSlot&) const { return "[]"; }
 
  private:
   static std::string map(std::string out, const MapSlot& fields) {
@@ -60,8 +61,29 @@ class BlockWriter {
  public:
   explicit BlockWriter(std::string& out) : out_(out) {}
 
+  // What differs from `before`, which describes the same struct.
+  void write_changes(MapSlot& before, MapSlot& now, int indent) {
+    for (std::size_t i = 0; i < now.fields.size(); ++i) {
+      auto& [key, help, range, slot] = now.fields[i];
+      Slot& old = before.fields[i].slot;
+      const std::size_t begin = out_.size();
+      out_ += fmt::format("{:{}}{}:", "", indent, key);
+      if (auto* map = std::get_if<MapSlot>(&slot)) {
+        out_ += '\n';
+        const std::size_t header = out_.size();
+        write_changes(std::get<MapSlot>(old), *map, indent + 2);
+        if (out_.size() == header) out_.resize(begin);
+      } else if (write_inline(slot) == write_inline(old)) {
+        out_.resize(begin);
+      } else {
+        write_value(slot, indent + 2);
+      }
+    }
+  }
+
   void write_map(MapSlot& map, int indent) {
     for (auto& field : map.fields) {
+      if (std::holds_alternative<OwnersSlot>(field.slot)) continue;
       out_ += fmt::format("{:{}}{}:", "", indent, field.key);
       write_value(field.slot, indent + 2);
     }
@@ -78,7 +100,8 @@ class BlockWriter {
       return write_map(*map, indent);
     }
     if (auto* choice = std::get_if<ChoiceSlot>(&slot); choice && !has_shorthand(*choice)) {
-      out_ += fmt::format("\n{:{}}kind: {}\n", "", indent, choice->type->kinds[choice->type->get(choice->value)]);
+      out_ += fmt::format("\n{:{}}{}: {}\n", "", indent, choice->type->told_by,
+                          choice->type->kinds[choice->type->get(choice->value)]);
       MapSlot fields = choice->type->fields(choice->value);
       return write_map(fields, indent);
     }
@@ -93,6 +116,12 @@ class BlockWriter {
 std::string write_tree(MapSlot fields) {
   std::string out;
   BlockWriter(out).write_map(fields, 0);
+  return out;
+}
+
+std::string write_changes(MapSlot before, MapSlot now, int indent) {
+  std::string out;
+  BlockWriter(out).write_changes(before, now, indent);
   return out;
 }
 

@@ -9,7 +9,11 @@
 
 namespace dsd {
 
+// Without what its owner writes (Inheriting in fields.h).
 std::string write_tree(MapSlot fields);
+
+// The keys whose values differ from those that `before` describes, over lines, so far from the left.
+std::string write_changes(MapSlot before, MapSlot now, int indent);
 
 // A value as it stands behind its key, on one line: `32`, `[0, 2]`, `null`, `{kind: forward_kl, t_squared: true}`.
 std::string write_inline(Slot slot);

@@ -8,6 +8,7 @@
 #include "core/recipe/check_adversary.h"
 #include "core/recipe/check_features.h"
 #include "core/recipe/check_losses.h"
+#include "core/recipe/check_stages.h"
 #include "core/recipe/faults.h"
 #include "core/recipe/task_names.h"
 #include "schedules/schedule.h"
@@ -215,6 +216,7 @@ bool is_article_name(std::string_view name) { return name == "v3" || name == "V3
 std::vector<RuleFault> check(const Recipe& recipe) {
   const auto task = find_task_name(recipe.task);
   if (!task) return {{"task", unknown_task(recipe.task)}};
+  if (!recipe.stages.empty()) return check_stages(recipe);
   Faults faults;
   check_data(recipe, *task, faults);
   check_memory(recipe, *task, faults);

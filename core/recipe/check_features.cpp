@@ -33,10 +33,15 @@ struct Checker {
   void layers(const LayersConfig& loss, std::string_view kind) const {
     if (loss.layers && !loss.pairs.empty())
       add("pairs", "'{}.pairs' and '{}.layers' both tell which layers are matched; keep one", path, path);
+    if (loss.only && !loss.pairs.empty())
+      add("only", "'{}.only' chooses from what 'layers' gives, and '{}.pairs' stand in its place; keep one", path,
+          path);
     const auto& student = recipe.student;
     const auto named = static_cast<std::int64_t>(student.from_layers.size());
     const std::int64_t count = student.layers ? *student.layers : named;
     if (count == 0) return;
+    if (loss.only && *loss.only > count)
+      add("only", "{} names layer {} of a student of {} layers", kind, *loss.only, count);
     for (std::size_t i = 0; i < loss.pairs.size(); ++i)
       if (loss.pairs[i].student > count)
         add(fmt::format("pairs[{}].student", i), "{} names layer {} of a student of {} layers", kind,

@@ -6,6 +6,7 @@
 #include "core/config/reader.h"
 #include "core/config/writer.h"
 #include "core/recipe/check.h"
+#include "core/recipe/stages.h"
 #include "core/recipe/task_names.h"
 
 namespace dsd {
@@ -22,6 +23,19 @@ void spread_teacher(Node& tree) {
   teacher->entries.push_back({"path", path.mark, std::move(path)});
 }
 
+void resolve(Recipe& recipe, TaskKind kind) {
+  const bool values = kind == TaskKind::values;
+  auto& losses = recipe.losses;
+  if (!losses.soft)
+    losses.soft = values ? SoftLossConfig(LogitMeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
+  if (!losses.hard)
+    losses.hard = values ? HardLossConfig(MeanSquaredErrorConfig{}) : HardLossConfig(CrossEntropyConfig{});
+  if (!losses.temperature) losses.temperature = ScheduledTemperature{kind == TaskKind::next_token ? 3.5 : 2.0};
+  auto& student = recipe.student;
+  if (!student.layers && !student.from_layers.empty())
+    student.layers = static_cast<std::int64_t>(student.from_layers.size());
+}
+
 }  // namespace
 
 Recipe load_recipe(const std::filesystem::path& path, std::span<const std::string> overrides) {
@@ -36,6 +50,9 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
     apply_overrides(*tree, overrides, faults);
     spread_teacher(*tree);
     read_tree(*tree, describe_fields(recipe), "the recipe", faults);
+    for (auto& entry : tree->entries)
+      if (entry.key == "stages" && &entry.value == tree->find("stages"))
+        read_stages(entry.value, entry.mark, &recipe, faults);
     if (faults.empty()) {
       if (const auto task = find_task_name(recipe.task)) recipe.task = task->name;
       for (const auto& [path, sentence] : check(recipe)) faults.add(place_of(*tree, path), sentence);
@@ -47,22 +64,14 @@ Recipe parse_recipe(std::string_view text, const std::string& name, std::span<co
 
 Recipe resolved(Recipe recipe) {
   const TaskKind kind = require_task_name(recipe.task).kind;
-  const bool values = kind == TaskKind::values;
-  auto& losses = recipe.losses;
-  if (!losses.soft)
-    losses.soft = values ? SoftLossConfig(LogitMeanSquaredErrorConfig{}) : SoftLossConfig(ForwardKlConfig{});
-  if (!losses.hard)
-    losses.hard = values ? HardLossConfig(MeanSquaredErrorConfig{}) : HardLossConfig(CrossEntropyConfig{});
-  if (!losses.temperature) losses.temperature = ScheduledTemperature{kind == TaskKind::next_token ? 3.5 : 2.0};
-  auto& student = recipe.student;
-  if (!student.layers && !student.from_layers.empty())
-    student.layers = static_cast<std::int64_t>(student.from_layers.size());
+  resolve(recipe, kind);
+  for (Stage& stage : recipe.stages) resolve(stage.recipe, kind);
   return recipe;
 }
 
 std::string dump_recipe(const Recipe& recipe) {
   Recipe copy = recipe;  // slots point into what may change
-  return write_tree(describe_fields(copy));
+  return write_tree(describe_fields(copy)) + dump_stages(recipe);
 }
 
 std::string explain_recipe(std::string_view key) {

@@ -1,7 +1,8 @@
 #pragma once
 // A recipe: what a run is made of, as typed structs (design section 5). Each struct's `fields` is the one place that
 // names a key, its default, its range and its meaning; the reader, the writer, overrides and `recipe explain` are
-// visitors over it.
+// visitors over it. A run is one stage, or `stages` one after another: whole recipes that change what stands above
+// them.
 
 #include <algorithm>
 #include <cstdint>
@@ -11,6 +12,9 @@
 
 #include "core/config/fields.h"
 #include "core/recipe/adversary_configs.h"
+#include "core/recipe/freeze_group.h"
+#include "core/recipe/stage_presets.h"
+#include "core/recipe/stage_start.h"
 #include "core/recipe/text_configs.h"
 #include "losses/configs.h"
 #include "schedules/configs.h"
@@ -159,6 +163,7 @@ struct StudentConfig {
   std::optional<std::int64_t> layers, hidden, heads, intermediate;
   StudentStart start = StudentStart::teacher_layers;
   std::vector<std::int64_t> from_layers;
+  std::vector<FreezeGroup> freeze;
   std::optional<double> dropout;
   static void fields(auto& self, auto& v) {
     v("path", self.path, "checkpoint to start from: model folder, run folder or org/name; null: made from the teacher");
@@ -173,6 +178,7 @@ struct StudentConfig {
     v("start", self.start,
       "weights at step 0: copied layers of the teacher (or of path), or random ones; a preset has random ones");
     v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones", Range{.min = 0});
+    v("freeze", self.freeze, "what is not trained, and so keeps its bits; layers are counted from 0");
     v("dropout", self.dropout, "hidden and attention dropout in training; null: as its config says",
       Range{.min = 0, .max = 0.99});
   }
@@ -192,9 +198,19 @@ struct EnumNames<DeviceKind> {
       {{"cpu", DeviceKind::cpu}, {"cuda", DeviceKind::cuda}}};
 };
 
+struct PlateauConfig {
+  std::int64_t evaluations = 3;
+  double min_gain = 0;
+  static void fields(auto& self, auto& v) {
+    v("evaluations", self.evaluations, "end after so many in a row without a gain", Range{.min = 1});
+    v("min_gain", self.min_gain, "what the score must gain over the best one to count; 0: anything", Range{.min = 0});
+  }
+};
+
 struct TrainConfig {
   double epochs = 3.0;
   std::optional<std::int64_t> max_steps;
+  std::optional<PlateauConfig> plateau;
   std::int64_t batch = 32;
   std::int64_t tokens = 8192;
   double learning_rate = 5e-5;
@@ -212,6 +228,9 @@ struct TrainConfig {
       positive);
     v("max_steps", self.max_steps, "end after so many optimiser steps; null: when the epochs are done",
       Range{.min = 1});
+    v("plateau", self.plateau,
+      "end earlier, when the score on the dev set gains no more; schedules go by epochs and max_steps all the same; "
+      "null: no");
     v("batch", self.batch, "examples in an optimiser step", Range{.min = 1});
     v("tokens", self.tokens, "most tokens in a micro-batch: memory only, gradients do not depend on it",
       Range{.min = 1});
@@ -241,6 +260,8 @@ struct EvalConfig {
   }
 };
 
+struct Stage;
+
 struct Recipe {
   std::string task;
   DataConfig data;
@@ -252,10 +273,25 @@ struct Recipe {
   TrainConfig train;
   EvalConfig eval;
   std::int64_t seed = 0;
+  std::vector<Stage> stages;  // empty: the run is one stage, this recipe
   static void fields(auto& self, auto& v) {
     v("task", self.task,
       "cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte, wnli, or your own: classification, regression, language_model",
       required);
+    block_fields(self, v);
+    v("seed", self.seed, "of the order of examples, dropout and random weights; stage n adds n to it, counted from 0",
+      Range{.min = 0});
+    v("stages", self.stages,
+      "parts of the run, one after another, each a student in stages/ of the run's folder: an element changes what it "
+      "names of data, teacher, student, losses, adversary, schedules, train and eval, and has the rest from above; of "
+      "the second "
+      "on "
+      "'student' names sizes, and where its weights come from anew; a preset's stages are changed by number ('1: "
+      "{train: "
+      "{epochs: 2}}')");
+  }
+  // What each stage may change.
+  static void block_fields(auto& self, auto& v) {
     v("data", self.data, "where the examples are", required);
     v("teacher", self.teacher, "the frozen model that the student learns from");
     v("student", self.student, "the model that is trained");
@@ -265,8 +301,34 @@ struct Recipe {
       "what changes as training goes, beside the numbers that may be schedules themselves");
     v("train", self.train, "the optimiser and the loop");
     v("eval", self.eval, "scoring while training");
-    v("seed", self.seed, "of the order of examples, dropout and random weights", Range{.min = 0});
   }
+};
+
+struct Stage {
+  std::string name = "stage";
+  StageStart start;
+  Recipe recipe;  // what the stage runs, but for `start`: see stage_recipe in core/recipe/stages.h
+
+  static void own_fields(auto& self, auto& v) {
+    v("name", self.name, "of its folder, stages/NUMBER-NAME");
+    v("start", self.start,
+      "where its student's weights come from; the first stage's default is student, the others' previous; "
+      "'teacher.path: previous' makes that student the teacher");
+  }
+  static void fields(auto& self, auto& v) {
+    own_fields(self, v);
+    Recipe::block_fields(self.recipe, v);
+  }
+
+  // For the documentation: the blocks have their own.
+  struct Keys {
+    struct Element {
+      std::string name = "stage";
+      StageStart start;
+      static void fields(auto& self, auto& v) { own_fields(self, v); }
+    } element;
+    StagesPreset instead;
+  };
 };
 
 // How many examples must stay together, whatever cuts a step: what losses compare and what is mixed; 1: none.

@@ -100,6 +100,8 @@ Json to_json(const CheckpointMeta& meta) {
             {"store_length", meta.store_length}};
   json["best_score"] = meta.best_score ? Json(*meta.best_score) : Json(nullptr);
   json["best_step"] = meta.best_step;
+  json["plateau_score"] = meta.plateau_score ? Json(*meta.plateau_score) : Json(nullptr);
+  json["plateau_evaluations"] = meta.plateau_evaluations;
   json["threads"] = meta.threads;
   json["recipe"] = meta.recipe;
   json["data"] = meta.data;
@@ -112,6 +114,10 @@ CheckpointMeta from_json(const Json& json) {
   json.at("store_length").get_to(meta.store_length);
   if (!json.at("best_score").is_null()) meta.best_score = json["best_score"].get<double>();
   json.at("best_step").get_to(meta.best_step);
+  // Not in checkpoints of before there were plateaus.
+  if (json.contains("plateau_score") && !json["plateau_score"].is_null())
+    meta.plateau_score = json["plateau_score"].get<double>();
+  if (json.contains("plateau_evaluations")) json["plateau_evaluations"].get_to(meta.plateau_evaluations);
   json.at("threads").get_to(meta.threads);
   json.at("recipe").get_to(meta.recipe);
   json.at("data").get_to(meta.data);

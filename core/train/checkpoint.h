@@ -22,6 +22,8 @@ struct CheckpointMeta {
   std::int64_t store_length = 0;  // records of the remembered teacher's store
   std::optional<double> best_score;
   std::int64_t best_step = 0;
+  std::optional<double> plateau_score;  // that the next one must gain on, and evaluations since it was reached
+  std::int64_t plateau_evaluations = 0;
   int threads = 0;     // another number sums in another order
   std::string recipe;  // hash of the effective recipe
   std::string data;    // Dataset::fingerprint of the training examples

@@ -5,6 +5,8 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/recipe/load.h"
+#include "core/recipe/stages.h"
+#include "core/train/stage_record.h"
 
 namespace dsd {
 namespace {
@@ -81,6 +83,13 @@ RunFolder open_run(const fs::path& path, const Recipe& recipe, bool resume) {
   return run;
 }
 
-Recipe recipe_of_run(const fs::path& run) { return load_recipe(run / "recipe.yaml"); }
+Recipe recipe_of_run(const fs::path& run) {
+  const Recipe recipe = load_recipe(run / "recipe.yaml");
+  if (recipe.stages.empty()) return recipe;
+  const std::size_t last = recipe.stages.size() - 1;
+  const fs::path before =
+      last == 0 ? fs::path() : stage_folder(run, last - 1, recipe.stages[last - 1].name) / "student";
+  return stage_recipe(recipe, last, before);
+}
 
 }  // namespace dsd

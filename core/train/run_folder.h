@@ -29,7 +29,7 @@ std::filesystem::path newest_run_path(const std::string& recipe_name, const std:
 // differs is refused with the lines that differ.
 RunFolder open_run(const std::filesystem::path& path, const Recipe& recipe, bool resume);
 
-// The recipe of a run, as it was run.
+// The recipe of a run, as it was run; of one in stages the last one's.
 Recipe recipe_of_run(const std::filesystem::path& run);
 
 }  // namespace dsd

@@ -30,8 +30,11 @@ TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
     result_.steps = saved_at_ = scored_at_ = start->step;
     result_.best_score = start->best_score;
     result_.best_step = start->best_step;
+    plateau_score_ = start->plateau_score;
+    plateau_evaluations_ = start->plateau_evaluations;
+    result_.on_plateau = parts_.settings.plateau && plateau_evaluations_ >= parts_.settings.plateau->evaluations;
   }
-  while (result_.steps < parts_.steps) {
+  while (result_.steps < parts_.steps && !result_.on_plateau) {
     const StepLine line = train_step(result_.steps);
     ++result_.steps;
     after_step(line);
@@ -45,7 +48,7 @@ TrainResult Trainer::run(const std::optional<CheckpointMeta>& start) {
     if (due(parts_.settings.save_every.value_or(eval_every))) save_now();
   }
   evaluate_now();
-  save_now();
+  save_now();  // on a plateau too: a resumed run ends where this one did
   return result_;
 }
 
@@ -106,8 +109,11 @@ double Trainer::backward(std::vector<Batch>& batches, Progress progress, std::ve
 
 void Trainer::backward_of(const Batch& batch, std::span<const TeacherOutputs> teachers, const Pass& pass) {
   const Outputs outputs = parts_.student->forward(batch, student_wants_, pass);
-  if (const Tensor objective = parts_.objective->add({&outputs, 1}, teachers, batch); objective.defined())
-    objective.backward();
+  const Tensor objective = parts_.objective->add({&outputs, 1}, teachers, batch);
+  if (!objective.defined()) return;
+  if (!objective.requires_grad())
+    fail_as(ExitCode::bad_input, "no weight that is trained reaches a loss: 'student.freeze' leaves only others");
+  objective.backward();
 }
 
 void Trainer::after_step(const StepLine& line) {
@@ -138,11 +144,8 @@ void Trainer::evaluate_now() {
   scored_at_ = result_.steps;
   result_.last = scored;
   // A score that is not a number is never the best; a first one that is, always.
-  const auto improves = [&](double score) {
-    if (!result_.best_score) return true;
-    return parts_.lower_is_better ? score < *result_.best_score : score > *result_.best_score;
-  };
-  const bool best = !scored.empty() && !std::isnan(scored.front().second) && improves(scored.front().second);
+  const bool best = !scored.empty() && !std::isnan(scored.front().second) &&
+                    (!result_.best_score || gains(scored.front().second, *result_.best_score, 0));
   if (best) {
     result_.best_score = scored.front().second;
     result_.best_step = result_.steps;
@@ -150,6 +153,25 @@ void Trainer::evaluate_now() {
   if (parts_.log) parts_.log->scored(result_.steps, scored, best);
   if (parts_.console) parts_.console->scored(result_.steps, scored, best);
   if (best && parts_.save_best) parts_.save_best();
+  watch_plateau(scored);
+}
+
+bool Trainer::gains(double score, double before, double least) const {
+  const double gain = parts_.lower_is_better ? before - score : score - before;
+  return gain > 0 && gain >= least;
+}
+
+// Small gains add up: each is measured from the last score that counted.
+void Trainer::watch_plateau(const Scored& scored) {
+  const auto& plateau = parts_.settings.plateau;
+  if (!plateau || scored.empty()) return;
+  const double score = scored.front().second;
+  if (!std::isnan(score) && (!plateau_score_ || gains(score, *plateau_score_, plateau->min_gain))) {
+    plateau_score_ = score;
+    plateau_evaluations_ = 0;
+  } else if (++plateau_evaluations_ >= plateau->evaluations) {
+    result_.on_plateau = true;
+  }
 }
 
 void Trainer::save_now() {
@@ -159,7 +181,9 @@ void Trainer::save_now() {
   parts_.save(CheckpointMeta{.step = result_.steps,
                              .store_length = parts_.store ? parts_.store->length() : 0,
                              .best_score = result_.best_score,
-                             .best_step = result_.best_step});
+                             .best_step = result_.best_step,
+                             .plateau_score = plateau_score_,
+                             .plateau_evaluations = plateau_evaluations_});
   saved_at_ = result_.steps;
 }
 

@@ -56,6 +56,7 @@ struct TrainResult {
   std::optional<double> best_score;
   std::int64_t best_step = 0;
   Scored last;
+  bool on_plateau = false;  // that ended it
   int signal = 0;
 };
 
@@ -74,6 +75,8 @@ class Trainer {
   void backward_of(const Batch& batch, std::span<const TeacherOutputs> teachers, const Pass& pass);
   void after_step(const StepLine& line);
   void evaluate_now();
+  void watch_plateau(const Scored& scored);
+  bool gains(double score, double before, double least) const;
   void save_now();
   bool due(std::int64_t every) const { return result_.steps % every == 0; }
 
@@ -83,6 +86,8 @@ class Trainer {
   TrainResult result_;
   std::int64_t bad_in_a_row_ = 0;
   std::int64_t saved_at_ = -1, scored_at_ = -1;
+  std::optional<double> plateau_score_;
+  std::int64_t plateau_evaluations_ = 0;
 };
 
 }  // namespace dsd

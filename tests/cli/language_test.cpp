@@ -161,3 +161,25 @@ TEST_CASE("a dry run plans for a tile of scores; faults come before step 1") {
   shop.write("train.txt", "good1 \xff");
   fault({"--student", (shop / "decoder").string()}, 1, "train.txt:1: byte 7 of the line is not valid UTF-8");
 }
+
+TEST_CASE("a language model goes through stages: frozen embeddings keep their bits, and an assistant teaches") {
+  const Workshop shop;
+  make_decoder(shop);
+  const std::string decoder = (shop / "decoder").string();
+  result_of(shop, "teacher", {"--student", decoder, "--set", "train.max_steps=30"});
+  const auto json =
+      result_of(shop, "run",
+                {"--teacher", (shop / "teacher").string(), "--set", "train.max_steps=10", "--set",
+                 "stages=[{student: {freeze: [embeddings]}}, {student: {layers: 1}, teacher: previous}]"});
+  REQUIRE(json["stages"].size() == 2);
+  CHECK(json["stages"][0]["best_score"].is_number());
+  const auto before = load_frozen_model(shop / "teacher/student"),
+             after = load_frozen_model(shop / "run/stages/0-stage/student");
+  const auto left = checkpoint_tensors(*before), right = checkpoint_tensors(*after);
+  REQUIRE(left.size() == right.size());
+  for (std::size_t i = 0; i < left.size(); ++i) {
+    const bool frozen = left[i].name.find("embed_tokens") != std::string::npos;
+    CAPTURE(left[i].name);
+    CHECK(left[i].value.equal(right[i].value) == frozen);
+  }
+}

@@ -38,6 +38,15 @@ TEST_CASE("choices: a kind alone, a key of the default's, a key that the new kin
         Lines{"--set extra.temperature=5: error: unknown key 'temperature' in 'extra'; expected one of: kind, layers"});
 }
 
+TEST_CASE("an index reaches into a list, by either form; in a mapping it is a key") {
+  for (const char* key : {"labels[1]=x", "labels.1=x"})
+    CHECK(read(kHead + "labels: [a, b]\n", {key}).labels == std::vector<std::string>{"a", "x"});
+  CHECK(
+      faults_of(kHead + "optimizer: {lr: 1}\n", {"optimizer.2=1"}) ==
+      Lines{
+          "--set optimizer.2=1: error: unknown key '2' in 'optimizer'; expected one of: lr, weight_decay, clip_norm"});
+}
+
 TEST_CASE("faults of overrides name the override, after those of the file") {
   CHECK(faults_of(kHead + "steps: 0\n", {"optimizer.lrr=1", "seed=-1", "extra.temperature=1"}) ==
         Lines{"bad.yaml:3:8: error: 'steps' must be > 0, got 0",

@@ -14,6 +14,14 @@ TEST_CASE("paths are taken apart") {
   CHECK(parts[4].key == "c");
 }
 
+TEST_CASE("a number between points is an index too") {
+  const auto parts = split_path("a.2.b.0x");
+  REQUIRE(parts.size() == 4);
+  CHECK(parts[1].index == 2);
+  CHECK(parts[1].key.empty());
+  CHECK(parts[3].key == "0x");
+}
+
 TEST_CASE("what is no path gives nothing") {
   for (const char* bad :
        {"", ".", "a.", ".a", "a..b", "a[", "a[]", "a[x]", "a[-1]", "a[1]b", "[1]", "a[99999999999999999999]"})

@@ -199,9 +199,10 @@ class Shipped {
     }
     for (const auto& value : retyped(original.entries[i].value)) {
       map.entries[i].value = value;
-      // A temperature may be a mapping: one of another kind is told at what it holds.
+      // A temperature may be a mapping, stages a list: one of another kind is told at what it holds.
+      const bool in_stage = path.empty() && key == "stages" && value.kind == Node::Kind::list;
       const bool inside = key == "temperature" && value.kind == Node::Kind::map;
-      expect_one("retyped", inside ? line + 1 : line, key);
+      expect_one("retyped", line + (in_stage ? 2 : inside ? 1 : 0), key);
     }
     const std::set<std::string> always{"task", "data", "data.root", "losses.features[].loss"};
     map.entries.erase(map.entries.begin() + static_cast<std::ptrdiff_t>(i));
