@@ -45,6 +45,7 @@ void print_parts(const Recipe& recipe, RunModels& models, const Workbench& bench
   Console& console = bench.console;
   if (models.teacher) console.line("teacher   {}: {}", models.teacher_folder.string(), describe_model(*models.teacher));
   console.line("student   from {}: {}", models.student_base.string(), describe_model(*models.student));
+  for (const auto& line : models.pruned) console.line("pruned    {}", line);
   if (!models.fresh.empty()) console.line("          drawn at random: {}", fmt::join(models.fresh, ", "));
   const Dataset& train = bench.data.train;
   if (bench.data.task.kind == TaskKind::next_token)
