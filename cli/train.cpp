@@ -73,6 +73,15 @@ std::optional<double> score_teacher(const Recipe& recipe, RunModels& models, con
   return result.score();
 }
 
+// What the cut has left of the model that the student was cut out of.
+std::optional<double> score_cut(const Recipe& recipe, RunModels& models, const Workbench& bench) {
+  if (models.pruned.empty() || bench.data.dev.labelled() == 0) return std::nullopt;
+  const EvalResult result =
+      evaluate(*models.student, bench.data.dev, bench.data.task, {.columns = {}, .tokens = recipe.eval.tokens});
+  bench.console.line("pruned    {} on the dev set, before step 1", text_of(scored_of(result)));
+  return result.score();
+}
+
 void require_same_tokenizer(const Tokenizer& student, const fs::path& student_folder, const RunModels& models) {
   if (!models.teacher || models.teacher_folder == models.student_base) return;
   if (Tokenizer::load(models.teacher_folder).fingerprint() != student.fingerprint())
@@ -176,7 +185,7 @@ struct Summary {
   Recipe recipe;
   Metric metric = Metric::accuracy;  // that models are chosen by
   TrainResult result;
-  std::optional<double> teacher, baseline;
+  std::optional<double> teacher, baseline, cut;
 };
 
 void write_result(const fs::path& file, const Summary& summary) {
@@ -199,16 +208,18 @@ void write_result(const fs::path& file, const Summary& summary) {
   json["best_score"] = number(summary.result.best_score);
   json["teacher_score"] = number(summary.teacher);
   json["baseline_score"] = number(summary.baseline);
+  if (summary.cut) json["score_after_cut"] = *summary.cut;
   write_atomically(file, json.dump(2) + "\n");
 }
 
 void print_summary(const Summary& summary, Console& console) {
-  const auto& [run, recipe, metric, result, teacher, baseline] = summary;
+  const auto& [run, recipe, metric, result, teacher, baseline, cut] = summary;
   const std::string student = (run / "student").string();
   std::string scores = result.best_score ? fmt::format("best at step {} of {}: {:.4f}", result.best_step, result.steps,
                                                        *result.best_score)
                                          : "not scored: the dev set has no labels";
   if (teacher) scores += fmt::format("; teacher {:.4f}", *teacher);
+  if (cut) scores += fmt::format("; right after the cut {:.4f}", *cut);
   if (baseline && result.best_score)
     scores += fmt::format("; the same student on labels alone {:.4f}: distilling gains {:+.4f}", *baseline,
                           lower_is_better(metric) ? *baseline - *result.best_score : *result.best_score - *baseline);
@@ -281,6 +292,7 @@ int run_train(const TrainOptions& options) {
   const RunFolder run = open_run(summary.run, recipe, options.resume);
   console.line("run       {}", summary.run.string());
   summary.teacher = score_teacher(recipe, models, bench);
+  if (!options.resume) summary.cut = score_cut(recipe, models, bench);
   summary.result = train_in_folder(recipe, models, bench, run);
   if (summary.result.signal != 0) return stopped(summary.result, options, summary.run, console);
   if (options.baseline && models.teacher) {
