@@ -13,6 +13,7 @@
 #include "core/base/thousands.h"
 #include "core/compress/report.h"
 #include "core/compress/sample.h"
+#include "core/config/overrides.h"
 #include "core/eval/evaluator.h"
 #include "core/eval/labels.h"
 #include "core/export/check.h"

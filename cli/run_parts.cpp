@@ -52,15 +52,15 @@ void set_dropout(BertConfig& bert, const StudentConfig& wanted) {
   bert.classifier_dropout.reset();
 }
 
-void resize(BertConfig& bert, const StudentConfig& wanted) {
-  resize_common(bert, wanted);
-  refuse_experts(wanted);
-}
-
 void refuse_experts(const StudentConfig& wanted) {
   if (wanted.experts)
     fail_as(ExitCode::bad_input, "student.experts is {}, but the student has none (v3 and r1 have experts); remove it",
             *wanted.experts);
+}
+
+void resize(BertConfig& bert, const StudentConfig& wanted) {
+  resize_common(bert, wanted);
+  refuse_experts(wanted);
 }
 
 // Groups of query heads keep their size, and heads their width where the hidden width stays.
@@ -277,13 +277,13 @@ RunModels load_models(const Recipe& recipe, const RunData& data) {
   } else {
     const bool same_labels =
         from_teacher ? is_identity(models.columns) : base->config().head.labels == config.head.labels;
-    const bool prunes = recipe.student.start == StudentStart::pruned;
+    const bool prunes = recipe.student.start == StudentStart::pruned, copies_head = language || same_labels;
     const auto layers = copied_layers(recipe.student, layer_count(config.family), layer_count(base->config().family));
     if (prunes)
-      models.student = pruned_student(
-          {*base, config, recipe.student, data.train, data.task.kind, language || same_labels, options, random},
-          &models.fresh, &models.pruned);
-    else models.student = student_model(*base, config, layers, language || same_labels, options, random, &models.fresh);
+      models.student =
+          pruned_student({*base, config, recipe.student, data.train, data.task.kind, copies_head, options, random},
+                         &models.fresh, &models.pruned);
+    else models.student = student_model(*base, config, layers, copies_head, options, random, &models.fresh);
   }
   if (language && models.teacher &&
       vocab_size(models.teacher->config().family) != vocab_size(models.student->config().family))

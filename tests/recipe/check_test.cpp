@@ -53,7 +53,7 @@ TEST_CASE("what is pruned shrinks, and has weights") {
         Lines{"r.yaml:4:18: error: 'student.start' is pruned, but nothing is to shrink; give 'student.layers', "
               "'hidden', 'heads', 'intermediate' or 'experts'"});
   CHECK(faults_of(kGlue + "student: {layers: 2, importance: {examples: 9}}\n") ==
-        Lines{"r.yaml:4:34: error: 'student.importance' is measured for 'student.start: pruned' alone"});
+        Lines{"r.yaml:4:22: error: 'student.importance' is measured for 'student.start: pruned' alone"});
   CHECK(faults_of(kGlue + "student: {preset: v3, start: pruned, layers: 2}\n") ==
         Lines{"r.yaml:4:30: error: 'student.preset' has no weights to prune; name a checkpoint in 'student.path'"});
   CHECK(faults_of(kGlue + "student: {start: pruned, layers: 2, importance: {examples: 0}}\n").size() == 1);
