@@ -32,6 +32,7 @@ void print_parts(const Recipe& recipe, RunModels& models, const Workbench& bench
   Console& console = bench.console;
   if (models.teacher) console.line("teacher   {}: {}", models.teacher_folder.string(), describe_model(*models.teacher));
   console.line("student   from {}: {}", models.student_base.string(), describe_model(*models.student));
+  for (const auto& line : models.pruned) console.line("pruned    {}", line);
   if (!models.fresh.empty()) console.line("          drawn at random: {}", fmt::join(models.fresh, ", "));
   const Dataset& train = bench.data.train;
   if (bench.data.task.kind == TaskKind::next_token)
@@ -57,6 +58,14 @@ std::optional<double> score_teacher(const Recipe& recipe, RunModels& models, con
     fail_as(ExitCode::refused, "the teacher {} scores {:.4f}, {} teacher.floor {:.4f}; nothing was trained",
             models.teacher_folder.string(), result.score(), lower_is_better(metric) ? "above" : "below",
             *recipe.teacher.floor);
+  return result.score();
+}
+
+std::optional<double> score_cut(const Recipe& recipe, RunModels& models, const Workbench& bench) {
+  if (models.pruned.empty() || bench.data.dev.labelled() == 0) return std::nullopt;
+  const EvalResult result =
+      evaluate(*models.student, bench.data.dev, bench.data.task, {.columns = {}, .tokens = recipe.eval.tokens});
+  bench.console.line("pruned    {} on the dev set, before step 1", text_of(scored_of(result)));
   return result.score();
 }
 

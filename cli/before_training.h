@@ -14,4 +14,7 @@ void require_same_tokenizer(const Tokenizer& student, const std::filesystem::pat
 // On the dev set; none without a teacher. Error(refused) below teacher.floor.
 std::optional<double> score_teacher(const Recipe& recipe, RunModels& models, const Workbench& bench);
 
+// What the cut has left of the model that the student was cut out of, on the dev set; none where nothing was cut.
+std::optional<double> score_cut(const Recipe& recipe, RunModels& models, const Workbench& bench);
+
 }  // namespace dsd

@@ -80,6 +80,19 @@ struct ExportOptions {
 };
 int run_export(const ExportOptions& options);
 
+struct PruneOptions {
+  std::string model, out;
+  std::optional<std::int64_t> layers, hidden, heads, intermediate, experts;
+  std::string data, task;  // task empty: a language model's text, or one text a line
+  std::int64_t examples = 256;
+  std::optional<std::int64_t> max_length;  // none: 128; of a language model 256, or what it has room for
+  Overrides overrides;                     // data.* keys for a task of one's own
+  std::string json;                        // empty: none
+  bool force = false;                      // replace OUT
+  int threads = 0;
+};
+int run_prune(const PruneOptions& options);
+
 struct LossOptions {
   std::string kind, student, teacher, labels, settings;
   double temperature = 1.0;

@@ -186,6 +186,33 @@ Command export_command(CLI::App& root, ExportOptions& options) {
   return {app, [&options] { return run_export(options); }, true};
 }
 
+Command prune_command(CLI::App& root, PruneOptions& options) {
+  auto* app = root.add_subcommand(
+      "prune", "Cut a model down to its most important layers, heads, neurons, channels and experts");
+  app->add_option("model", options.model, "Model folder, run folder or org/name")->required();
+  app->add_option("out", options.out, "Folder to write")->required();
+  app->add_option("--layers", options.layers, "Layers to keep");
+  app->add_option("--hidden", options.hidden, "Hidden width to keep");
+  app->add_option("--heads", options.heads, "Attention heads of a layer to keep");
+  app->add_option("--intermediate", options.intermediate, "Width inside the MLP (of an expert) to keep");
+  app->add_option("--experts", options.experts, "Experts of a layer to keep");
+  app->add_option("--data", options.data,
+                  "What importance is measured on: a text file, or the folder of the task's data")
+      ->required();
+  app->add_option("--task", options.task,
+                  "Task of the data, on whose dev set the model is scored before and after; none: a language model's "
+                  "text, or one text a line");
+  app->add_option("--examples", options.examples, "Examples to measure on, evenly spread")
+      ->check(CLI::Range(1, 1 << 20));
+  app->add_option("--max-length", options.max_length,
+                  "Most tokens of an example: 128; of a language model 256, or what it has room for");
+  add_set(app, &options.overrides);
+  app->add_option("--json", options.json, "Write all scores and what is kept to this file");
+  app->add_flag("--force", options.force, "Replace OUT if it is there");
+  add_threads(app, &options.threads);
+  return {app, [&options] { return run_prune(options); }, true};
+}
+
 Command loss_command(CLI::App& root, LossOptions& options) {
   auto* app = root.add_subcommand("loss", "Print a loss in float64, so that anyone can check its formula");
   app->add_option("kind", options.kind, "A kind of losses.soft or losses.hard, as `recipe explain losses` lists them")
@@ -267,6 +294,7 @@ int dispatch(int argc, char** argv) {
   FeaturesOptions features;
   GenerateOptions generate;
   ExportOptions exporting;
+  PruneOptions prune;
   LossOptions loss;
   TokenizeOptions tokenize;
   InspectOptions inspect;
@@ -275,8 +303,8 @@ int dispatch(int argc, char** argv) {
   std::vector<Command> commands{
       train_command(app, train),       eval_command(app, eval),         predict_command(app, predict),
       export_command(app, exporting),  features_command(app, features), tokenize_command(app, tokenize),
-      generate_command(app, generate), loss_command(app, loss),         inspect_command(app, inspect),
-      init_command(app, init),         coverage_command(app, coverage)};
+      generate_command(app, generate), loss_command(app, loss),         prune_command(app, prune),
+      inspect_command(app, inspect),   init_command(app, init),         coverage_command(app, coverage)};
   for (auto& command : recipe_commands(app, recipe)) commands.push_back(command);
 
   try {

@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "cli/copies.h"
+#include "cli/pruned_student.h"
 #include "core/base/error.h"
 #include "core/base/program.h"
 #include "core/eval/labels.h"
@@ -41,17 +42,27 @@ void resize_common(Family& family, const StudentConfig& wanted) {
             family.hidden_size, family.num_attention_heads);
 }
 
-void require_no_dropout(const StudentConfig& wanted) {
+void set_dropout(const auto&, const StudentConfig& wanted) {
   if (wanted.dropout.value_or(0) != 0)
     fail_as(ExitCode::bad_input, "student.dropout is {}, but decoders are built without dropout; set it to 0 or null",
             *wanted.dropout);
 }
 
-void resize(BertConfig& bert, const StudentConfig& wanted) {
-  resize_common(bert, wanted);
+void set_dropout(BertConfig& bert, const StudentConfig& wanted) {
   if (!wanted.dropout) return;
   bert.hidden_dropout_prob = bert.attention_probs_dropout_prob = *wanted.dropout;
   bert.classifier_dropout.reset();
+}
+
+void refuse_experts(const StudentConfig& wanted) {
+  if (wanted.experts)
+    fail_as(ExitCode::bad_input, "student.experts is {}, but the student has none (v3 and r1 have experts); remove it",
+            *wanted.experts);
+}
+
+void resize(BertConfig& bert, const StudentConfig& wanted) {
+  resize_common(bert, wanted);
+  refuse_experts(wanted);
 }
 
 // Groups of query heads keep their size, and heads their width where the hidden width stays.
@@ -68,15 +79,27 @@ void resize_decoder(Decoder& decoder, const StudentConfig& wanted) {
   if (decoder.head_dim % 2 != 0)
     fail_as(ExitCode::bad_input, "the student's heads are {} wide; rotary positions need an even width",
             decoder.head_dim);
-  require_no_dropout(wanted);
 }
 
-void resize(LlamaConfig& llama, const StudentConfig& wanted) { resize_decoder(llama, wanted); }
-void resize(R1Config& r1, const StudentConfig& wanted) { resize_decoder(r1, wanted); }
+void resize(LlamaConfig& llama, const StudentConfig& wanted) {
+  resize_decoder(llama, wanted);
+  refuse_experts(wanted);
+}
+
+template <class Decoder>
+void resize_experts(Decoder& decoder, const StudentConfig& wanted) {
+  resize_decoder(decoder, wanted);
+  decoder.num_experts = wanted.experts.value_or(decoder.num_experts);
+  if (decoder.num_experts < decoder.num_experts_per_tok)
+    fail_as(ExitCode::bad_input, "student.experts is {}, but each row goes to {} of them", decoder.num_experts,
+            decoder.num_experts_per_tok);
+}
+
+void resize(R1Config& r1, const StudentConfig& wanted) { resize_experts(r1, wanted); }
 
 // The stages stay; each applies its set more or less often.
 void resize(V3Config& v3, const StudentConfig& wanted) {
-  resize_decoder(v3, wanted);
+  resize_experts(v3, wanted);
   if (v3.num_hidden_layers % v3.stages != 0)
     fail_as(ExitCode::bad_input, "student.layers is {}, which does not share out to {} stages", v3.num_hidden_layers,
             v3.stages);
@@ -88,7 +111,9 @@ ModelConfig student_config(const ModelConfig& base, const StudentConfig& wanted,
   ModelConfig config = base;
   config.head = head_of(task);
   config.json = with_task(base.json, task);
-  std::visit([&](auto& family) { resize(family, wanted); }, config.family);
+  if (wanted.start == StudentStart::pruned) config.family = pruned_family(base.family, prune_sizes(wanted));
+  else std::visit([&](auto& family) { resize(family, wanted); }, config.family);
+  std::visit([&](auto& family) { set_dropout(family, wanted); }, config.family);
   return config;
 }
 
@@ -264,10 +289,15 @@ RunModels load_models(const Recipe& recipe, const RunData& data, const ModelsAtH
     models.student = random_model(config, options, random);
     models.fresh = {"every weight"};
   } else {
-    const auto layers = copied_layers(recipe.student, layer_count(config.family), layer_count(base->config().family));
     const bool same_labels =
         from_teacher ? is_identity(models.columns) : base->config().head.labels == config.head.labels;
-    models.student = student_model(*base, config, layers, language || same_labels, options, random, &models.fresh);
+    const bool prunes = recipe.student.start == StudentStart::pruned, copies_head = language || same_labels;
+    const auto layers = copied_layers(recipe.student, layer_count(config.family), layer_count(base->config().family));
+    if (prunes)
+      models.student =
+          pruned_student({*base, config, recipe.student, data.train, data.task.kind, copies_head, options, random},
+                         &models.fresh, &models.pruned);
+    else models.student = student_model(*base, config, layers, copies_head, options, random, &models.fresh);
   }
   if (language && models.teacher &&
       vocab_size(models.teacher->config().family) != vocab_size(models.student->config().family))

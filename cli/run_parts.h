@@ -34,7 +34,8 @@ struct RunModels {
   std::vector<std::int32_t> columns;   // teacher's logit of each class
   std::filesystem::path student_base;  // the folder that the student's weights and tokenizer come from
   std::unique_ptr<Model> student;
-  std::vector<std::string> fresh;  // weights that were drawn at random
+  std::vector<std::string> fresh;   // weights that were drawn at random
+  std::vector<std::string> pruned;  // what was cut off and what was kept, a line each
 };
 
 // The weights that a teacher's name stands for. v3 and r1 name two models each, and neither of them is here: Error.

@@ -63,6 +63,7 @@ int train_one(Session& session) {
   const RunFolder run = open_run(summary.run, recipe, options.resume);
   console.line("run       {}", summary.run.string());
   summary.teacher = score_teacher(recipe, models, bench);
+  if (!options.resume) summary.cut = score_cut(recipe, models, bench);
   summary.result = train_in_folder(recipe, models, bench, run).trained;
   if (summary.result.signal != 0) return stopped(summary.result, options, summary.run, console);
   summary.robust = score_robustness(recipe, models, bench, run.student());

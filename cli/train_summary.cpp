@@ -63,6 +63,7 @@ void write_result(const fs::path& file, const Summary& summary) {
   json["best_score"] = number(summary.result.best_score);
   json["teacher_score"] = number(summary.teacher);
   json["baseline_score"] = number(summary.baseline);
+  if (summary.cut) json["score_after_cut"] = *summary.cut;
   for (const auto& [name, score] : summary.robust) json["robustness"][name] = robustness_json(score);
   if (!summary.stages.empty()) json["stages"] = nlohmann::ordered_json::array();
   for (const StageRecord& stage : summary.stages)
@@ -76,7 +77,7 @@ void write_result(const fs::path& file, const Summary& summary) {
 }
 
 void print_summary(const Summary& summary, Console& console) {
-  const auto& [run, recipe, metric, result, teacher, baseline, robust, stages] = summary;
+  const auto& [run, recipe, metric, result, teacher, baseline, cut, robust, stages] = summary;
   const std::string student = (run / "student").string();
   std::string scores = result.best_score ? fmt::format("best at step {} of {}: {:.4f}", result.best_step, result.steps,
                                                        *result.best_score)
@@ -86,6 +87,7 @@ void print_summary(const Summary& summary, Console& console) {
     console.line("stage     {}: {} steps in {}{}", stage.name, stage.steps, time_text(stage.seconds),
                  stage.best_score ? fmt::format(", best {:.4f}", *stage.best_score) : "");
   if (teacher) scores += fmt::format("; teacher {:.4f}", *teacher);
+  if (cut) scores += fmt::format("; right after the cut {:.4f}", *cut);
   if (baseline && result.best_score)
     scores += fmt::format("; the same student on labels alone {:.4f}: distilling gains {:+.4f}", *baseline,
                           lower_is_better(metric) ? *baseline - *result.best_score : *result.best_score - *baseline);

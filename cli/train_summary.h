@@ -15,7 +15,7 @@ struct Summary {
   Recipe recipe;
   Metric metric = Metric::accuracy;  // that models are chosen by
   TrainResult result;
-  std::optional<double> teacher, baseline;
+  std::optional<double> teacher, baseline, cut;
   std::vector<RobustModel> robust;  // the student, then the teacher; empty: not asked for
   std::vector<StageRecord> stages;  // empty: the run is one stage
 };

@@ -211,6 +211,13 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, const ModelOption
 std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, std::span<const std::int64_t> layers,
                                      bool copy_head, const ModelOptions& options, const RandomKey& random,
                                      std::vector<std::string>* fresh) {
+  const TakeWeight whole = [](const WeightEntry& origin) { return origin.weight->master; };
+  return student_model(source, config, layers, copy_head, whole, options, random, fresh);
+}
+
+std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, std::span<const std::int64_t> layers,
+                                     bool copy_head, const TakeWeight& take, const ModelOptions& options,
+                                     const RandomKey& random, std::vector<std::string>* fresh) {
   const auto from = source.weights();
   auto model = make_model(config, options, find_entry(from, "pooler.weight", kNoLayer) != nullptr);
   const auto table = model->weights();
@@ -222,8 +229,9 @@ std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, s
     const int layer =
         entry.layer == kNoLayer ? kNoLayer : static_cast<int>(layers[static_cast<std::size_t>(entry.layer)]);
     const WeightEntry* origin = is_copied ? find_entry(from, entry.stem, layer) : nullptr;
-    if (origin != nullptr && origin->shape == entry.shape) {
-      entry.weight->master.copy_(origin->weight->master);
+    if (const Tensor taken = origin != nullptr ? take(*origin) : Tensor();
+        taken.defined() && taken.sizes() == entry.shape) {
+      entry.weight->master.copy_(taken);
     } else {
       draw_weight(table, i, initial_deviation(config), random);
       if (fresh != nullptr) add_names(entry, fresh);

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -80,6 +81,14 @@ std::unique_ptr<Model> random_model(const ModelConfig& config, const ModelOption
 std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, std::span<const std::int64_t> layers,
                                      bool copy_head, const ModelOptions& options, const RandomKey& random,
                                      std::vector<std::string>* fresh);
+
+// What a weight of the student takes of the source's weight of the same name: a tensor of the student's shape.
+using TakeWeight = std::function<Tensor(const WeightEntry& source)>;
+
+// The same with weights that are cut: what fits after `take` is copied.
+std::unique_ptr<Model> student_model(Model& source, const ModelConfig& config, std::span<const std::int64_t> layers,
+                                     bool copy_head, const TakeWeight& take, const ModelOptions& options,
+                                     const RandomKey& random, std::vector<std::string>* fresh);
 
 // The checkpoint's view of a model: Hugging Face names and shapes, each a contiguous piece of a master weight.
 struct NamedTensor {

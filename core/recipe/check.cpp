@@ -161,6 +161,8 @@ void check_preset(const Recipe& recipe, Faults& faults) {
   if (!student.from_layers.empty())
     add(faults, "student.from_layers",
         "'student.preset' has no weights, so no layers are copied; remove one of the two");
+  if (student.start == StudentStart::pruned)
+    add(faults, "student.start", "'student.preset' has no weights to prune; name a checkpoint in 'student.path'");
   if (!student.tokenizer && !recipe.teacher.path)
     add(faults, "student.preset", "'student.preset' needs 'student.tokenizer', the folder of a tokenizer");
 }
@@ -177,9 +179,23 @@ void check_curriculum(const Recipe& recipe, const TaskName& task, Faults& faults
         "a curriculum by the teacher needs its whole scores, and 'teacher.keep' is top_k; use 'by: length'");
 }
 
+void check_pruning(const StudentConfig& student, Faults& faults) {
+  if (student.start != StudentStart::pruned) {
+    if (student.importance != ImportanceConfig{})
+      add(faults, "student.importance", "'student.importance' is measured for 'student.start: pruned' alone");
+    return;
+  }
+  if (!student.layers && student.from_layers.empty() && !student.hidden && !student.heads && !student.intermediate &&
+      !student.experts)
+    add(faults, "student.start",
+        "'student.start' is pruned, but nothing is to shrink; give 'student.layers', 'hidden', 'heads', "
+        "'intermediate' or 'experts'");
+}
+
 void check_student(const Recipe& recipe, Faults& faults) {
   const auto& student = recipe.student;
   check_preset(recipe, faults);
+  check_pruning(student, faults);
   if (!recipe.teacher.path && !student.path && !student.preset && !student.tokenizer)
     add(faults, "student.path",
         "'student.path' and 'teacher.path' are both missing: name the checkpoint that the student starts from");
@@ -189,7 +205,9 @@ void check_student(const Recipe& recipe, Faults& faults) {
   else if (count > 0 && student.layers && *student.layers != count)
     add(faults, "student.from_layers", "'student.from_layers' names {} layers, but 'student.layers' is {}", count,
         *student.layers);
-  if (student.hidden && student.heads && *student.hidden % *student.heads != 0)
+  // Heads that are pruned keep the width that they had.
+  const bool shares_out = student.start != StudentStart::pruned;
+  if (shares_out && student.hidden && student.heads && *student.hidden % *student.heads != 0)
     add(faults, "student.heads", "'student.hidden' {} cannot be divided by 'student.heads' {}", *student.hidden,
         *student.heads);
 }

@@ -13,6 +13,7 @@
 #include "core/config/fields.h"
 #include "core/recipe/adversary_configs.h"
 #include "core/recipe/freeze_group.h"
+#include "core/recipe/importance_config.h"
 #include "core/recipe/stage_presets.h"
 #include "core/recipe/stage_start.h"
 #include "core/recipe/text_configs.h"
@@ -151,17 +152,20 @@ struct TeacherConfig {
   }
 };
 
-enum class StudentStart { teacher_layers, random };
+enum class StudentStart { teacher_layers, pruned, random };
 template <>
 struct EnumNames<StudentStart> {
-  static constexpr std::array<std::pair<std::string_view, StudentStart>, 2> names{
-      {{"teacher_layers", StudentStart::teacher_layers}, {"random", StudentStart::random}}};
+  static constexpr std::array<std::pair<std::string_view, StudentStart>, 3> names{
+      {{"teacher_layers", StudentStart::teacher_layers},
+       {"pruned", StudentStart::pruned},
+       {"random", StudentStart::random}}};
 };
 
 struct StudentConfig {
   std::optional<std::string> path, preset, tokenizer;
-  std::optional<std::int64_t> layers, hidden, heads, intermediate;
+  std::optional<std::int64_t> layers, hidden, heads, intermediate, experts;
   StudentStart start = StudentStart::teacher_layers;
+  ImportanceConfig importance;
   std::vector<std::int64_t> from_layers;
   std::vector<FreezeGroup> freeze;
   std::optional<double> dropout;
@@ -175,9 +179,14 @@ struct StudentConfig {
     v("hidden", self.hidden, "hidden width; null: as the model it starts from", Range{.min = 1});
     v("heads", self.heads, "attention heads; null: as the model it starts from", Range{.min = 1});
     v("intermediate", self.intermediate, "width inside the MLP; null: as the model it starts from", Range{.min = 1});
+    v("experts", self.experts, "experts of a layer (v3, r1); null: as the model it starts from", Range{.min = 1});
     v("start", self.start,
-      "weights at step 0: copied layers of the teacher (or of path), or random ones; a preset has random ones");
-    v("from_layers", self.from_layers, "which layers to copy, counted from 0; empty: the lowest ones", Range{.min = 0});
+      "weights at step 0: copied layers of the teacher (or of path), its most important layers, heads, neurons, "
+      "channels and experts, or random ones; a preset has random ones");
+    v("importance", self.importance, "how 'start: pruned' tells what is important");
+    v("from_layers", self.from_layers,
+      "which layers to copy, counted from 0; empty: the lowest ones, or with 'start: pruned' the most important",
+      Range{.min = 0});
     v("freeze", self.freeze, "what is not trained, and so keeps its bits; layers are counted from 0");
     v("dropout", self.dropout, "hidden and attention dropout in training; null: as its config says",
       Range{.min = 0, .max = 0.99});

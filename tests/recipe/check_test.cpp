@@ -46,6 +46,19 @@ TEST_CASE("the student's layers and widths must agree") {
         Lines{"r.yaml:4:31: error: 'student.hidden' 100 cannot be divided by 'student.heads' 3"});
 }
 
+TEST_CASE("what is pruned shrinks, and has weights") {
+  CHECK(faults_of(kGlue + "student: {start: pruned, hidden: 100, heads: 3}\n").empty());
+  CHECK(faults_of(kGlue + "student: {start: pruned, from_layers: [0, 3]}\n").empty());
+  CHECK(faults_of(kGlue + "student: {start: pruned, importance: {examples: 9}}\n") ==
+        Lines{"r.yaml:4:18: error: 'student.start' is pruned, but nothing is to shrink; give 'student.layers', "
+              "'hidden', 'heads', 'intermediate' or 'experts'"});
+  CHECK(faults_of(kGlue + "student: {layers: 2, importance: {examples: 9}}\n") ==
+        Lines{"r.yaml:4:22: error: 'student.importance' is measured for 'student.start: pruned' alone"});
+  CHECK(faults_of(kGlue + "student: {preset: v3, start: pruned, layers: 2}\n") ==
+        Lines{"r.yaml:4:30: error: 'student.preset' has no weights to prune; name a checkpoint in 'student.path'"});
+  CHECK(faults_of(kGlue + "student: {start: pruned, layers: 2, importance: {examples: 0}}\n").size() == 1);
+}
+
 TEST_CASE("numbers that change are in their ranges at every step") {
   CHECK(faults_of(kGlue + "losses:\n  temperature: 2 -> 0 linear\n") ==
         Lines{"r.yaml:5:16: error: 'losses.temperature' is '2 -> 0 linear': column 6 must be > 0, got 0"});
