@@ -133,6 +133,7 @@ class Stages {
     if (!scored)
       run_.console.line("          no score: its losses train no head; the student is that of the last step");
     score(index, recipe, models, bench);
+    score_cut(recipe, models, bench);
     keep_teacher(&at_hand_, recipe, models);
     const StageRun stage{
         .identity = identity_of(run_.recipe, index), .stores = folder_.path, .held = held_, .scored = scored};

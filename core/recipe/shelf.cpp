@@ -14,6 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::string_view kGenerations = "generations";  // the article's three, a folder of their own
+
 fs::path beside_binary() {
   std::error_code ignored;
   const fs::path binary = fs::read_symlink("/proc/self/exe", ignored);
@@ -58,10 +60,12 @@ fs::path find_recipe(std::string_view name) {
   if (fs::is_regular_file(path, ignored)) return path;
   const fs::path folder = recipes_folder();
   // `glue_kl`, `glue_kl.yaml` and, from a folder without recipes/, `recipes/glue_kl.yaml` all mean the one on the
-  // shelf.
-  const bool on_shelf = path.parent_path().empty() || path.parent_path() == "recipes";
-  if (!folder.empty() && on_shelf) {
-    fs::path candidate = folder / path.filename();
+  // shelf, and so do those of recipes/generations/.
+  const fs::path parent = path.parent_path();
+  const bool of_generations = parent.filename() == kGenerations;
+  const fs::path shelf = of_generations ? parent.parent_path() : parent;
+  if (!folder.empty() && (shelf.empty() || shelf == "recipes")) {
+    fs::path candidate = (of_generations ? folder / kGenerations : folder) / path.filename();
     if (candidate.extension() != ".yaml") candidate += ".yaml";
     if (fs::is_regular_file(candidate, ignored)) return candidate;
   }
@@ -72,7 +76,14 @@ fs::path find_recipe(std::string_view name) {
           known.empty() ? "; give the path of a YAML file" : suggestion(path.stem().string(), known));
 }
 
-std::vector<ShelfEntry> ready_recipes() { return entries_in(recipes_folder()); }
+std::vector<ShelfEntry> ready_recipes() {
+  auto recipes = entries_in(recipes_folder());
+  for (ShelfEntry& entry : entries_in(recipes_folder() / kGenerations)) {
+    entry.name = fmt::format("{}/{}", kGenerations, entry.name);
+    recipes.push_back(std::move(entry));
+  }
+  return recipes;
+}
 
 std::vector<ShelfEntry> ready_presets() {
   std::vector<ShelfEntry> all;
