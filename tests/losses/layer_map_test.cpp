@@ -35,6 +35,13 @@ TEST_CASE("maps of layers") {
   CHECK(pairs(LayerMap::top, 4, 12) == "4-12");
 }
 
+TEST_CASE("one pair of a map alone, for a stage that matches a layer at a time") {
+  CHECK(text(layer_pairs({.layers = LayerMap::uniform, .only = 2}, LayerMap::top, 4, 12, "hidden")) == "2-6");
+  CHECK(text(layer_pairs({.only = 1}, LayerMap::uniform, 2, 6, "hidden")) == "1-3");
+  CHECK_THROWS_WITH_AS(layer_pairs({.only = 5}, LayerMap::uniform, 4, 12, "hidden"), doctest::Contains("layer 5"),
+                       Error);
+}
+
 TEST_CASE("explicit pairs take a map's place, and layers must exist") {
   CHECK(text(layer_pairs({.pairs = {{2, 5}, {0, 0}}}, LayerMap::uniform, 2, 6, "hidden")) == "0-0 2-5");
   CHECK(text(layer_pairs({}, LayerMap::top, 2, 6, "minilm")) == "2-6");

@@ -70,6 +70,14 @@ TEST_CASE("mean squared error: closed forms") {
   CHECK(evaluate(*values, outputs, {}, batch, 1).item<double>() == doctest::Approx(4.25));
 }
 
+TEST_CASE("an annealed target is the teacher's logits, scaled") {
+  const auto loss = make_loss(SoftLossConfig{LogitMeanSquaredErrorConfig{.teacher_scale = 0.25}});
+  const auto plain = make_loss(SoftLossConfig{LogitMeanSquaredErrorConfig{}});
+  const Batch batch = batch_of(1, std::monostate{});
+  const double expected = evaluate(*plain, kStudent, 0.25 * kTeacher, batch, 1).item<double>();
+  CHECK(evaluate(*loss, kStudent, kTeacher, batch, 1).item<double>() == doctest::Approx(expected).epsilon(1e-12));
+}
+
 TEST_CASE("every loss agrees with central differences") {
   const Tensor student = at::cat({kStudent, kTeacher * 0.5 + 0.1}), teacher = at::cat({kTeacher, kStudent});
   const Batch batch = batch_of(2, classes({3, -1}));
