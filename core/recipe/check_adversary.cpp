@@ -7,11 +7,6 @@
 namespace dsd {
 namespace {
 
-// A recipe without any model has one fault, which is told already.
-bool names_no_model(const Recipe& recipe) {
-  return !recipe.teacher.path && !recipe.student.path && !recipe.student.preset;
-}
-
 void check_mix_up(const Recipe& recipe, const TaskName& task, Faults& faults) {
   if (task.kind == TaskKind::next_token)
     add(faults, "adversary",
@@ -26,6 +21,10 @@ void check_mix_up(const Recipe& recipe, const TaskName& task, Faults& faults) {
 }
 
 }  // namespace
+
+bool names_no_model(const Recipe& recipe) {
+  return !recipe.teacher.path && !recipe.student.path && !recipe.student.preset;
+}
 
 void check_adversary(const Recipe& recipe, const TaskName& task, Faults& faults) {
   const bool soft = recipe.teacher.path && !is_zero(recipe.losses.soft_weight);

@@ -9,6 +9,9 @@ namespace dsd {
 // `recipe.adversary` is there.
 void check_adversary(const Recipe& recipe, const TaskName& task, Faults& faults);
 
+// A recipe without any model has one fault, which is told already: what else it lacks for that need not be told.
+bool names_no_model(const Recipe& recipe);
+
 // Those of `data.augment` and `eval.robustness`.
 void check_text_changes(const Recipe& recipe, const TaskName& task, Faults& faults);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/recipe/check_adversary.h"
 #include "core/recipe/faults.h"
 #include "core/recipe/stages.h"
 
@@ -90,7 +91,9 @@ std::vector<RuleFault> check_stages(const Recipe& recipe) {
   StudentConfig before;
   for (std::size_t i = 0; i < recipe.stages.size(); ++i) {
     const Stage& stage = recipe.stages[i];
-    each.push_back(check(stage_recipe(recipe, i, "previous")));
+    // What starts from nothing has no later stage to speak of.
+    const bool starts = i == 0 || !names_no_model(stage_recipe(recipe, 0, ""));
+    each.push_back(starts ? check(stage_recipe(recipe, i, "previous")) : Faults());
     const Place place{i, stage, own};
     if (i == 0) check_first(place);
     else check_shrinks(place, before);

@@ -18,10 +18,13 @@ namespace {
 
 constexpr std::size_t kLeastLetters = 3;
 
+// A letter first, then letters and digits.
 bool of_letters(std::string_view word) {
-  return word.size() >= kLeastLetters && std::ranges::all_of(word, [](char c) {
-           return static_cast<unsigned char>(c) >= 0x80u || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-         });
+  const auto letter = [](char c) {
+    return static_cast<unsigned char>(c) >= 0x80u || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+  };
+  return word.size() >= kLeastLetters && letter(word[0]) &&
+         std::ranges::all_of(word, [&](char c) { return letter(c) || (c >= '0' && c <= '9'); });
 }
 
 at::Tensor of_length_one(const at::Tensor& rows) { return rows / rows.norm(2, -1, true).clamp_min(1e-12); }

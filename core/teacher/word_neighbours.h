@@ -2,7 +2,8 @@
 // Words that may stand in for others, for changed copies of training examples (Jiao et al. 2020, "TinyBERT",
 // arXiv:1909.10351, section 3.2): a word that the tokenizer has as one token gives way to what a masked language model
 // holds likely in its place, or to its nearest by the teacher's own word embeddings; a rarer word, of several tokens,
-// to the words nearest to the mean of theirs. The candidates are words that are one token themselves, of letters alone.
+// to the words nearest to the mean of theirs. The candidates are words that are one token themselves, of letters and
+// digits.
 
 #include <ATen/core/Tensor.h>
 
@@ -27,8 +28,8 @@ class WordNeighbours {
   WordNeighbours(const Tokenizer& tokenizer, at::Tensor embeddings, std::shared_ptr<Model> masked,
                  const AugmentConfig& config);
 
-  // The text with each word of three letters or more replaced with probability `config.words` by one of its candidates,
-  // each as likely; then slips of typing. A pure function of the key and the row.
+  // The text with each word of three letters or digits or more replaced with probability `config.words` by one of its
+  // candidates, each as likely; then slips of typing. A pure function of the key and the row.
   std::string changed(std::string_view text, const RandomKey& key, std::uint64_t row);
 
   // By cosine of embeddings, nearest first, the word itself left out, at most config.candidates. Letters' case is the

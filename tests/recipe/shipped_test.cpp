@@ -201,7 +201,8 @@ class Shipped {
       map.entries[i].value = value;
       // A temperature may be a mapping, stages a list: one of another kind is told at what it holds.
       const bool in_stage = path.empty() && key == "stages" && value.kind == Node::Kind::list;
-      const bool inside = key == "temperature" && value.kind == Node::Kind::map;
+      const bool either = key == "temperature" || (path.empty() && key == "stages");
+      const bool inside = either && value.kind == Node::Kind::map;
       expect_one("retyped", line + (in_stage ? 2 : inside ? 1 : 0), key);
     }
     const std::set<std::string> always{"task", "data", "data.root", "losses.features[].loss"};
