@@ -9,11 +9,8 @@
 namespace dsd {
 namespace {
 
-constexpr std::int64_t kWindow = 50;  // steps that are sorted together: long enough for like lengths, short of an epoch
-constexpr std::uint32_t kOfSteps = 1;  // the random stream of the steps' order, beside that of the examples
-
-RandomKey order_key(std::uint64_t seed, std::int64_t epoch, std::uint32_t stream) {
-  return {.seed = seed, .purpose = Purpose::order, .step = static_cast<std::uint32_t>(epoch), .layer = stream};
+RandomKey order_key(std::uint64_t seed, std::int64_t epoch) {
+  return {.seed = seed, .purpose = Purpose::order, .step = static_cast<std::uint32_t>(epoch)};
 }
 
 }  // namespace
@@ -33,20 +30,8 @@ void Plan::follow(Curriculum curriculum) {
 std::int64_t Plan::steps_per_epoch() const { return (data_->size() + batch_ - 1) / batch_; }
 
 void Plan::order_epoch(std::int64_t epoch) {
-  const std::int64_t rows = data_->size();
-  {
-    const auto shuffled = permutation(rows, order_key(seed_, epoch, 0));
-    order_.assign(shuffled.begin(), shuffled.end());
-  }
-  const std::int64_t window = kWindow * batch_;
-  for (std::int64_t begin = 0; begin < rows; begin += window) {
-    const auto first = order_.begin() + begin;
-    std::stable_sort(first, order_.begin() + std::min(begin + window, rows),
-                     [&](std::int32_t a, std::int32_t b) { return data_->length(a) < data_->length(b); });
-  }
-  const auto steps = permutation(rows / batch_, order_key(seed_, epoch, kOfSteps));
-  steps_.assign(steps.begin(), steps.end());
-  if (rows % batch_ != 0) steps_.push_back(static_cast<std::int32_t>(steps_.size()));
+  const auto shuffled = permutation(data_->size(), order_key(seed_, epoch));
+  order_.assign(shuffled.begin(), shuffled.end());
   epoch_ = epoch;
 }
 
@@ -55,9 +40,11 @@ std::vector<std::int64_t> Plan::step(std::int64_t index) {
     return drawn(*curriculum_, batch_, seed_, index);
   const std::int64_t epoch = index / steps_per_epoch();
   if (epoch != epoch_) order_epoch(epoch);
-  const std::int64_t begin = steps_[static_cast<std::size_t>(index % steps_per_epoch())] * batch_;
+  const std::int64_t begin = index % steps_per_epoch() * batch_;
   const std::int64_t end = std::min(begin + batch_, data_->size());
-  return {order_.begin() + begin, order_.begin() + end};
+  std::vector<std::int64_t> examples(order_.begin() + begin, order_.begin() + end);
+  std::ranges::stable_sort(examples, {}, [&](std::int64_t example) { return data_->length(example); });
+  return examples;
 }
 
 std::vector<std::span<const std::int64_t>> micro_batches(const Dataset& data, std::span<const std::int64_t> examples,

@@ -1,9 +1,10 @@
 #pragma once
 // The order of examples: a pure function of (seed, epoch), so that resume needs no state. The examples of an epoch are
-// shuffled, cut into windows of kWindow steps, sorted by length within a window, cut into steps, and the steps of the
-// epoch are shuffled: batches hold sequences of like length, and no two epochs are alike. While a curriculum lasts, a
-// step draws from the easiest examples instead. Pools, whose examples losses compare with one another, are consecutive
-// examples of a step: a function of (seed, epoch) too.
+// shuffled and cut into steps; a step's are sorted by length, so that its micro-batches hold sequences of like length.
+// Steps themselves are drawn whatever the lengths: texts are packed, so mixed lengths cost nothing, while steps of like
+// lengths (windows of steps sorted together) cost CoLA four points. While a curriculum lasts, a step draws from the
+// easiest examples instead. Pools, whose examples losses compare with one another, are consecutive examples of a step:
+// a function of (seed, epoch) too.
 
 #include <cstdint>
 #include <optional>
@@ -36,7 +37,6 @@ class Plan {
   std::optional<Curriculum> curriculum_;
   std::int64_t epoch_ = -1;
   std::vector<std::int32_t> order_;  // the examples of the epoch at hand, step by step
-  std::vector<std::int32_t> steps_;  // which piece of them each step takes
 };
 
 // Cuts a step (or a whole split, for evaluation) into consecutive pieces of at most `tokens` tokens. Pools of `pool`
