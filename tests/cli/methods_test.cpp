@@ -14,6 +14,14 @@ namespace fs = std::filesystem;
 
 namespace {
 
+// A process of the sanitizers' build takes seconds to start: each method runs once there, and the plain build compares
+// bits.
+#ifdef __SANITIZE_ADDRESS__
+constexpr bool kComparesBits = false;
+#else
+constexpr bool kComparesBits = true;
+#endif
+
 using Flags = std::vector<std::string>;  // values of --set
 
 struct Method {
@@ -135,6 +143,7 @@ TEST_CASE("every method lowers what it minimises, resumes to the bit, and listen
     const auto values = raw_values(run, method.part);
     REQUIRE(values.size() == 30);
     CHECK(mean(std::span(values).last(5)) < mean(std::span(values).first(5)));  // over two epochs each
+    if (!kComparesBits) continue;
     const std::string expected = bits_of(run, "000030");
     fs::remove_all(run / "checkpoints" / "step-000030");
     bench.run(name, method.settings, true);
