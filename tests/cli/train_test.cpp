@@ -54,7 +54,7 @@ TEST_CASE("teacher, student, baseline, score, export, predict") {
     const auto exported = dsdistill({"export", student, out, "--scheme", scheme});
     INFO(exported.error);
     CHECK(exported.code == 0);
-    const auto label = dsdistill({"predict", out, "good1 good2 good3"});
+    const auto label = dsdistill({"predict", out, "good1 good4 bad7 good0 good3"});
     CHECK(label.out.starts_with("good\t"));
   }
   check_fault({"export", student, shop / "fp32", "--scheme", "fp32"}, {1, "is there already"});
