@@ -3,6 +3,7 @@
 #include "cli/run_parts.h"
 #include "core/base/error.h"
 #include "core/data/rows.h"
+#include "core/data/text_change.h"
 #include "core/formats/locate.h"
 #include "core/teacher/word_neighbours.h"
 
@@ -23,11 +24,10 @@ void append_copies(Dataset* data, const Recipe& recipe, const Task& task, const 
   const Tensor words = word_embeddings(*load_frozen_model(locate_teacher(*recipe.teacher.path)));
   WordNeighbours neighbours(tokenizer, words, masked, config);
   RandomKey key{.seed = static_cast<std::uint64_t>(recipe.seed), .purpose = Purpose::adversary, .layer = 2};
-  std::string text, pair;
+  const RowChange other_words =
+      each_text([&](std::string_view text, std::uint64_t number) { return neighbours.changed(text, key, number); });
   const RowChange change = [&](Row& row, std::int64_t index) {
-    const auto number = static_cast<std::uint64_t>(2 * index);
-    text = neighbours.changed(row.text, key, number), row.text = text;
-    if (row.pair) pair = neighbours.changed(*row.pair, key, number + 1), row.pair = pair;
+    other_words(row, index);
     if (config.label == CopyLabel::teacher) row.label.reset();
   };
   for (std::int64_t copy = 0; copy < config.copies; ++copy, ++key.step)

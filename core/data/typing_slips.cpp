@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/unit_interval.h"
 #include "core/data/words.h"
 
 namespace dsd {
@@ -73,7 +74,7 @@ std::string with_slips(std::string_view text, double probability, const RandomKe
     const auto random = philox(
         {static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32), static_cast<std::uint32_t>(index), 3},
         words);
-    if ((static_cast<double>(random[0]) + 0.5) * 0x1p-32 >= probability) return std::nullopt;
+    if (unit_interval(random[0]) >= probability) return std::nullopt;
     return slipped(word, random);
   });
 }

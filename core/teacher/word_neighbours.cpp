@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "core/base/error.h"
+#include "core/base/unit_interval.h"
 #include "core/data/dataset.h"
 #include "core/data/typing_slips.h"
 #include "core/data/words.h"
@@ -28,8 +29,6 @@ bool of_letters(std::string_view word) {
 }
 
 at::Tensor of_length_one(const at::Tensor& rows) { return rows / rows.norm(2, -1, true).clamp_min(1e-12); }
-
-double unit(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
 
 }  // namespace
 
@@ -125,7 +124,7 @@ std::string WordNeighbours::changed(std::string_view text, const RandomKey& key,
         const auto random = philox({static_cast<std::uint32_t>(row), static_cast<std::uint32_t>(row >> 32),
                                     static_cast<std::uint32_t>(index), 4},
                                    words);
-        if (!of_letters(word) || unit(random[0]) >= config_.words) return std::nullopt;
+        if (!of_letters(word) || unit_interval(random[0]) >= config_.words) return std::nullopt;
         std::vector<std::string> filled;
         if (const auto ids = pieces(word); masked_ && ids.size() == 1)
           filled = likeliest(text, spans[index].begin, spans[index].end, ids[0]);

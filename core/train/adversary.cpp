@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/base/random.h"
+#include "core/base/unit_interval.h"
 
 namespace dsd {
 namespace {
@@ -116,10 +117,10 @@ class KdMax final : public Configured<KdMaxConfig> {
 // Gamma(shape, 1) by Marsaglia and Tsang (2000); below 1 by Gamma(shape + 1) U^(1 / shape).
 double gamma_number(double shape, const RandomKey& key) {
   const auto words = philox_key(key);
-  const double d = std::max(shape, shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / std::sqrt(9 * d);
+  const double d = (shape < 1 ? shape + 1 : shape) - 1.0 / 3, c = 1 / std::sqrt(9 * d);
   for (std::uint32_t draw = 0;; ++draw) {
     const auto random = philox({draw, 0, 0, 2}, words);
-    const auto unit = [&](std::size_t i) { return (static_cast<double>(random[i]) + 0.5) * 0x1p-32; };
+    const auto unit = [&](std::size_t i) { return unit_interval(random[i]); };
     const double x = std::sqrt(-2 * std::log(unit(0))) * std::cos(2 * M_PI * unit(1));
     const double v = std::pow(1 + c * x, 3);
     if (v <= 0 || std::log(unit(2)) >= 0.5 * x * x + d - d * v + d * std::log(v)) continue;

@@ -7,15 +7,9 @@
 #include <numbers>
 
 #include "core/base/error.h"
+#include "core/base/unit_interval.h"
 
 namespace dsd {
-namespace {
-
-// In (0, 1).
-double unit(std::uint32_t word) { return (static_cast<double>(word) + 0.5) * 0x1p-32; }
-
-}  // namespace
-
 Examples::Examples(const Batch& batch) : first_(batch.first) {
   if (batch.streams.empty()) fail("a batch without text has no embeddings to perturb");
   const Tensor offsets = batch.streams[0].offsets.to(at::kInt).contiguous();
@@ -37,20 +31,14 @@ Tensor Examples::largest(const Tensor& r) const {
 
 Tensor Examples::spread(const Tensor& of_examples) const { return of_examples.index_select(0, owner_).unsqueeze(1); }
 
-Tensor Examples::factors(const Tensor& wanted, const Tensor& norms) const {
+Tensor Examples::scaled(const Tensor& g, const Tensor& norms, double size) const {
   const Tensor usable = norms.isfinite().logical_and(norms > 0);
-  return spread(at::where(usable, wanted / norms, at::zeros_like(norms)));
-}
-
-Tensor Examples::of_norm(const Tensor& g, double size) const {
-  const Tensor factor = factors(at::full({count()}, size, at::kDouble), norms(g)).to(g.device(), g.scalar_type());
+  const Tensor factor = spread(at::where(usable, size / norms, at::zeros_like(norms))).to(g.device(), g.scalar_type());
   return at::where(factor == 0, at::zeros_like(g), g * factor);
 }
 
-Tensor Examples::of_largest(const Tensor& g, double size) const {
-  const Tensor factor = factors(at::full({count()}, size, at::kDouble), largest(g)).to(g.device(), g.scalar_type());
-  return at::where(factor == 0, at::zeros_like(g), g * factor);
-}
+Tensor Examples::of_norm(const Tensor& g, double size) const { return scaled(g, norms(g), size); }
+Tensor Examples::of_largest(const Tensor& g, double size) const { return scaled(g, largest(g), size); }
 
 Tensor Examples::within(const Tensor& r, double radius) const {
   const Tensor size = norms(r);
@@ -79,7 +67,7 @@ Tensor Examples::drawn(std::int64_t width, const RandomKey& key, Numbers numbers
 Tensor Examples::uniform(std::int64_t width, double size, const RandomKey& key) const {
   const Tensor numbers = drawn(width, key, [](const std::array<std::uint32_t, 4>& words) {
     std::array<double, 4> four;
-    std::ranges::transform(words, four.begin(), [](std::uint32_t word) { return 2 * unit(word) - 1; });
+    std::ranges::transform(words, four.begin(), [](std::uint32_t word) { return 2 * unit_interval(word) - 1; });
     return four;
   });
   return numbers * spread(size / (sizes_ * static_cast<double>(width)).sqrt());
@@ -89,8 +77,8 @@ Tensor Examples::normal(std::int64_t width, double deviation, const RandomKey& k
   return drawn(width, key, [deviation](const std::array<std::uint32_t, 4>& words) {
     std::array<double, 4> four;
     for (std::size_t pair = 0; pair < 4; pair += 2) {  // Box-Muller
-      const double radius = deviation * std::sqrt(-2 * std::log(unit(words[pair])));
-      const double angle = 2 * std::numbers::pi * unit(words[pair + 1]);
+      const double radius = deviation * std::sqrt(-2 * std::log(unit_interval(words[pair])));
+      const double angle = 2 * std::numbers::pi * unit_interval(words[pair + 1]);
       four[pair] = radius * std::cos(angle), four[pair + 1] = radius * std::sin(angle);
     }
     return four;

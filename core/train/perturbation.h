@@ -41,8 +41,9 @@ class Examples {
   std::int64_t count() const { return sizes_.numel(); }
 
  private:
-  Tensor factors(const Tensor& wanted, const Tensor& norms) const;  // [S] to [T, 1], 0 where a norm is 0 or not finite
-  Tensor spread(const Tensor& of_examples) const;                   // [S] to [T, 1]
+  // g, each example by size / norm [S]; 0 where that norm is 0 or not finite.
+  Tensor scaled(const Tensor& g, const Tensor& norms, double size) const;
+  Tensor spread(const Tensor& of_examples) const;  // [S] to [T, 1]
   template <class Numbers>
   Tensor drawn(std::int64_t width, const RandomKey& key, Numbers numbers) const;
 

@@ -5,7 +5,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/base/error.h"
-#include "core/data/rows.h"
+#include "core/data/text_change.h"
 #include "core/data/typing_slips.h"
 #include "core/train/perturbation.h"
 
@@ -61,12 +61,8 @@ EvalSettings attacked(Model& model, const RobustnessConfig& config, EvalSettings
 Dataset misspelt(const Task& task, const DataConfig& data, const std::vector<SplitFile>& files,
                  const Tokenizer& tokenizer, const RobustnessConfig& config) {
   Dataset changed;
-  std::string text, pair;
-  const RowChange slips = [&](Row& row, std::int64_t index) {
-    const auto number = static_cast<std::uint64_t>(2 * index);
-    text = with_slips(row.text, config.characters, kSlips, number), row.text = text;
-    if (row.pair) pair = with_slips(*row.pair, config.characters, kSlips, number + 1), row.pair = pair;
-  };
+  const RowChange slips = each_text(
+      [&](std::string_view text, std::uint64_t number) { return with_slips(text, config.characters, kSlips, number); });
   for (const auto& file : files) changed.append(task, data, file, tokenizer, 0, slips);
   return changed;
 }
