@@ -26,25 +26,9 @@ std::string chain_text(int documents, int first) {
   return text;
 }
 
-// A decoder beside the workshop's encoder, with its tokenizer.
+// A decoder beside the workshop's encoder, and texts.
 void make_decoder(const Workshop& shop) {
-  const LlamaConfig llama{.vocab_size = 25,
-                          .hidden_size = 32,
-                          .num_hidden_layers = 2,
-                          .num_attention_heads = 2,
-                          .num_key_value_heads = 2,
-                          .head_dim = 16,
-                          .intermediate_size = 64,
-                          .max_position_embeddings = 64};
-  ModelConfig config{.family = llama, .head = {}, .json = ""};
-  config.head.architectures = {"LlamaForCausalLM"};
-  const fs::path folder = shop / "decoder";
-  fs::create_directories(folder);
-  const auto model = random_model(config, {.head = HeadKind::next_token, .trainable = false},
-                                  {.seed = 1, .purpose = Purpose::weights});
-  save_model(*model, folder, at::kFloat);
-  for (const char* name : {"vocab.txt", "tokenizer_config.json"})
-    fs::copy_file(shop / "model" / name, folder / name, fs::copy_options::overwrite_existing);
+  shop.make_decoder(2);
   shop.write("train.txt", chain_text(200, 0));
   shop.write("dev.txt", chain_text(30, 3));
   shop.write("text.yaml",

@@ -112,6 +112,27 @@ Workshop::Workshop() {
         "train:\n  batch: 8\n  learning_rate: 1e-3\n");
 }
 
+fs::path Workshop::make_decoder(std::int64_t heads) const {
+  const LlamaConfig llama{.vocab_size = 25,
+                          .hidden_size = 32,
+                          .num_hidden_layers = 2,
+                          .num_attention_heads = heads,
+                          .num_key_value_heads = 2,
+                          .head_dim = 16,
+                          .intermediate_size = 64,
+                          .max_position_embeddings = 64};
+  ModelConfig config{.family = llama, .head = {}, .json = ""};
+  config.head.architectures = {"LlamaForCausalLM"};
+  fs::path folder = path_ / "decoder";
+  fs::create_directories(folder);
+  const auto model = random_model(config, {.head = HeadKind::next_token, .trainable = false},
+                                  {.seed = 1, .purpose = Purpose::weights});
+  save_model(*model, folder, at::kFloat);
+  for (const char* name : {"vocab.txt", "tokenizer_config.json"})
+    fs::copy_file(path_ / "model" / name, folder / name, fs::copy_options::overwrite_existing);
+  return folder;
+}
+
 Workshop::~Workshop() { fs::remove_all(path_); }
 
 void Workshop::write(const std::string& name, const std::string& text) const { write_atomically(path_ / name, text); }

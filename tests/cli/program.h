@@ -33,6 +33,9 @@ class Workshop {
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
   void write(const std::string& name, const std::string& text) const;
 
+  // Makes decoder/ beside the encoder, with its tokenizer: two layers x 32, so many heads 16 wide on two of keys.
+  std::filesystem::path make_decoder(std::int64_t heads) const;
+
   // `train` with a recipe for this task; `more` are further flags.
   std::vector<std::string> train(const std::string& run, const std::vector<std::string>& more) const;
 

@@ -53,28 +53,13 @@ struct Job {
   }
 };
 
-// A decoder of two layers beside the workshop's encoder, with its tokenizer and a text.
+// A decoder of two layers, four heads on two of keys, and a text.
 std::string make_decoder(const Workshop& shop) {
-  const LlamaConfig llama{.vocab_size = 25,
-                          .hidden_size = 32,
-                          .num_hidden_layers = 2,
-                          .num_attention_heads = 4,
-                          .num_key_value_heads = 2,
-                          .head_dim = 16,
-                          .intermediate_size = 64,
-                          .max_position_embeddings = 64};
-  ModelConfig config{.family = llama, .head = {}, .json = ""};
-  config.head.architectures = {"LlamaForCausalLM"};
-  const fs::path folder = shop / "decoder";
-  fs::create_directories(folder);
-  const auto model = random_model(config, {.head = HeadKind::next_token, .trainable = false},
-                                  {.seed = 1, .purpose = Purpose::weights});
-  save_model(*model, folder, at::kFloat);
-  for (const char* name : {"vocab.txt", "tokenizer_config.json"}) fs::copy_file(shop / "model" / name, folder / name);
+  const std::string folder = shop.make_decoder(4).string();
   std::string text;
   for (int i = 0; i < 400; ++i) text += fmt::format("good{}{}", (i * i + i / 7) % 10, i % 9 == 8 ? "\n" : " ");
   shop.write("text.txt", text);
-  return folder.string();
+  return folder;
 }
 
 }  // namespace
